@@ -56,8 +56,6 @@ export function instant(ns) {
 }
 export const timeMillis = (ns) => clockMillis.format(ns / NANOS_PER_MILLI);
 
-/** A time of this computer's clock (ms), in the zone of the others. */
-export const clockTime = (ms) => clock.format(ms);
 export const dateOf = (ns) => calendar.format(ns / NANOS_PER_MILLI);
 
 /** How long is left, short enough for a column: "59.9 s", "9:59 min", "27:44 h". Finer than a second only below 100 s. */

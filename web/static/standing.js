@@ -79,7 +79,7 @@ export function feedBanner(store, at) {
   return { key: `feed ${feed.state}`, tone, text, clock: `${feed.ts ? `since ${format.time(feed.ts)}, ` : ""}for ${ago}; ${last}` };
 }
 
-export const MUTE_S = 10; // from which a bot that says nothing at all is no longer taken to be as it was
+const MUTE_S = 60; // from which a bot that says nothing at all is no longer taken to be as it was; a banner says it before
 
 /** Whether what the page shows is how things are now: it hears of the bot, at `at` (ms). `link` is as in `drawStatus`. */
 export const isCurrent = (link, at) => link.how !== "lost" && at - link.heardAt < MUTE_S * 1000;

@@ -105,9 +105,9 @@ test("what a page waits for is the bot, the feed or a tick", () => {
 });
 
 test("a page that polls is current; one that is cut off, or hears of a mute bot, is not", () => {
-  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 9_000 }, NOW), true);
+  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 59_000 }, NOW), true);
   assert.equal(standing.isCurrent({ how: "polling", heardAt: NOW - 1_000 }, NOW), true);
-  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 10_000 }, NOW), false);
+  assert.equal(standing.isCurrent({ how: "stream", heardAt: NOW - 60_000 }, NOW), false);
   assert.equal(standing.isCurrent({ how: "lost", heardAt: NOW }, NOW), false);
 });
 

@@ -36,7 +36,7 @@ export function drawWhy(store, symbol, link) {
   const now = Date.now();
   const current = isCurrent(link, now);
   const text = whySentence(symbol, store, current ? now : link.heardAt, current) || waitingFor(symbol, store);
-  const scope = current || !store.loaded ? "right now" : `as of ${format.clockTime(link.heardAt)}`;
+  const scope = current || !store.loaded ? "right now" : `as of ${format.time(store.now)}`;
   const code = symbol?.why?.code ?? "";
   render(html`<h2>${symbol ? symbol.name : "Entries"} <span class="scope">${scope}</span></h2>
     <p class="why-sentence" id="why" data-code=${code} data-near=${String(Boolean(symbol?.why?.near))} title=${code}>${text}</p>`,

@@ -1,7 +1,7 @@
 // The banners: what is not as it should be, and what goes on all the same.
 
 import * as format from "../format.js";
-import { feedBanner, MUTE_S, silenceBanner } from "../standing.js";
+import { feedBanner, silenceBanner } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { CHAINS_SAID, stateOf, unheard } from "./chains.js";
@@ -15,6 +15,7 @@ const STATES_SAID = {
 
 const guardOf = (position) => (position?.guard ? ` Its open position is guarded by ${position.guard}.` : "");
 
+const QUIET_S = 10; // of the bot, from which it is said
 const MOST_NAMED = 3; // banners of a kind; beyond it, one says it of all
 
 /** A banner for each of several symbols, or one for all of them. */
@@ -66,7 +67,7 @@ function linkBanners(store, { how, heardAt }, now) {
   if (how === "lost" && quietS >= 1) {
     return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${format.age(quietS)} old` }];
   }
-  return quietS >= MUTE_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${format.age(quietS)}` }] : [];
+  return quietS >= QUIET_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${format.age(quietS)}` }] : [];
 }
 
 /** @returns {Banner[]} */

@@ -42,5 +42,5 @@ function drawLink(store, { how, heardAt }, now) {
   if (!cut) return;
   byId("link-pill").dataset.tone = how === "polling" ? "warn" : "bad";
   setText("link-state", LINK_SAID[how]);
-  setText("link-age", `as of ${format.clockTime(heardAt)}, ${format.age((now - heardAt) / 1000)} ago`);
+  setText("link-age", `${store.now ? `as of ${format.time(store.now)}, ` : ""}${format.age((now - heardAt) / 1000)} ago`);
 }

@@ -2,7 +2,7 @@
 
 import * as format from "../format.js";
 import { movement, Order, SLIM, trouble } from "../ranking.js";
-import { isSilent, whySentence } from "../standing.js";
+import { whySentence } from "../standing.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { byId } from "./dom.js";
@@ -61,7 +61,7 @@ function entry(store, symbol, isSelected, isReached, select) {
       data-symbol=${symbol.name} @click=${() => select(symbol.name)}>
       <span class="name">${symbol.name}</span>
       ${wrong ? html`<span class="failed" data-tone=${wrong.tone} data-shape=${wrong.shape}>${wrong.word}</span>` : nothing}
-      ${position ? html`<span class="held ${format.tone(position.open_profit)} ${isSilent(symbol, Date.now()) ? "old" : ""}"><span aria-label=${position.side}>${position.side === "LONG" ? "▲" : "▼"}</span> ${format.signedMoney(position.open_profit)}</span>` : nothing}
+      ${position ? html`<span class="held ${format.tone(position.open_profit)}"><span aria-label=${position.side}>${position.side === "LONG" ? "▲" : "▼"}</span> ${format.signedMoney(position.open_profit)}</span>` : nothing}
       <span class="last">${symbol.price === null ? "" : format.price(symbol.price)}</span>
       <span class="moved ${format.tone(moved)}" title="Since the session's first tick">${symbol.price === null ? "" : format.signedPercent(moved)}</span>
     </button>`;
