@@ -9,7 +9,6 @@ POST /api/command  200 with what it did; 202 where a halt is not answered yet, a
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from typing import Annotated
 
@@ -89,7 +88,7 @@ class Commands:
 
     async def _halted(self, wish: CommandRequest) -> web.Response:
         """Have the bot halt, also if the browser leaves meanwhile. What goes past the loop needs an id: it gets one."""
-        wish = wish if wish.id else msgspec.structs.replace(wish, id=secrets.token_hex(12))
+        wish = wish if wish.id else msgspec.structs.replace(wish, id=self._hub.new_name())
         halt = asyncio.create_task(self._carried_out(wish, None), name="halt")
         self._halts.add(halt)
         halt.add_done_callback(self._halts.discard)

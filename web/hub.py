@@ -117,6 +117,10 @@ class Hub:
         self._idle = True  # there has been no client of late, so nothing was encoded
         self._closing = False
 
+    def new_name(self) -> str:
+        """Name a browser or a command, as nothing else of this run or the ones before is named."""
+        return next(self._names)
+
     def age_s(self) -> float | None:
         """Seconds since the bot's last message, None before the first."""
         return None if self._last_message is None else self._clock() - self._last_message
@@ -312,7 +316,7 @@ class Hub:
 
     @contextmanager
     def _following(self, wanted: Look, last_id: str, transport: asyncio.WriteTransport | None) -> Iterator[Client]:
-        client = Client(next(self._names), wanted, last_id, self._settings.client_queue, transport)
+        client = Client(self.new_name(), wanted, last_id, self._settings.client_queue, transport)
         self._clients[client.name] = client
         self._changed.set()
         try:

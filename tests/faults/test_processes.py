@@ -95,7 +95,8 @@ def test_a_bot_that_was_stopped_for_longer_than_the_deadline_does_not_resume_and
         bot.process.send_signal(signal.SIGCONT)
         bot.until(lambda state: state["state"]["state"] == "HALTED")
         status, said = bot.post("/api/command", {"command": "halt", "id": "h"})  # as the page does until it is answered
-        assert (status, said["answer"]) == (200, "trading is HALTED now")
+        assert status == 200
+        assert said["answer"].endswith("trading is HALTED now")  # it may have gone past the loop as well
         assert len(log.of("command.too_late")) == 1
         assert [line["command"] for line in log.of("command.taken")] == ["halt"]
         states = [(line["previous"], line["state"]) for line in log.of("state.changed")]
