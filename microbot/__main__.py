@@ -1,6 +1,6 @@
 """`python -m microbot` is the command `microbot`."""
 
-from service.cli import main
+from research.cli import main
 
 if __name__ == "__main__":
     main()

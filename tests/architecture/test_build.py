@@ -172,6 +172,7 @@ def test_the_wheel_holds_the_rooms_and_the_page_s_libraries_and_no_tests(tmp_pat
         "mock_exchange",
         "web",
         "service",
+        "research",
     }
     vendor = {f"web/static/vendor/{name}" for library in hatch_build.LIBRARIES for name in library.files.values()}
     assert vendor == {name for name in names if "vendor" in name}

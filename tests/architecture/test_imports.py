@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("microbot", "pipeline", "actors", "mock_exchange", "web", "service", "simulation", "bench")
+ROOMS = ("microbot", "pipeline", "actors", "mock_exchange", "web", "service", "research", "simulation", "bench")
 
 # Each is an import that one contract must refuse: the room, and what a module in it would import.
 FORBIDDEN = [
@@ -38,8 +38,11 @@ FORBIDDEN = [
     ("mock_exchange", "actors"),
     ("mock_exchange", "web"),
     ("mock_exchange", "service"),
+    ("service", "research"),
     ("service", "simulation"),
     ("service", "bench"),
+    ("research", "simulation"),
+    ("research", "bench"),
     ("simulation", "bench"),
     ("bench", "simulation"),
     ("service.doctor", "service.cli"),
@@ -49,7 +52,7 @@ FORBIDDEN = [
     ("service.journal_views", "service.live"),
     ("service.journal_views", "service.recorded"),
     ("service.data_folder", "service.live"),
-    *((room, "microbot") for room in ("pipeline", "actors", "mock_exchange", "web", "service")),
+    *((room, "microbot") for room in ("pipeline", "actors", "mock_exchange", "web", "service", "research")),
 ]
 
 

@@ -1,0 +1,12 @@
+"""The whole command line: what the service has, and the commands that ask questions of recorded data."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from service import cli
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; bad input is one sentence and exit code 2."""
+    cli.main(arguments)
