@@ -12,15 +12,17 @@ import msgspec
 from msgspec import UNSET
 from reactivex.internal import noop
 
+from actors.actor import Receiver
 from actors.engine.core import Core, Input
 from actors.engine.reloading import Reloading
 from actors.messages import ChainFailed, Fact, PositionClosed, SignalRaised, StrategySource
+from actors.orders import OrderCommand
 from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Strategies, Strategy
-from service import strategies
+from service import settings as settings_, strategies
 from service.conditions import doubts
 from service.errors import make_folder, writing
-from service.recorded import tapes
+from service.recorded import simulation, tapes
 from service.settings import Settings
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -84,12 +86,19 @@ def replay(
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there.
 
+    The recording of a session at a broker has what the broker said to that session's orders. Where settings or strategy
+    are others than its own, fills are simulated instead, and that is said.
+
     `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
     which a strategy raises.
     """
-    chosen = strategies.lineup(strategy, settings)
     tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
+    simulated = recorded is not None and other_orders(recorded, settings, strategy)
+    if simulated:
+        settings = simulation.settings_of(tape, settings)
+        say(simulation.said_of(tape, settings))
+    chosen = strategies.lineup(strategy, settings)
 
     with ExitStack() as stack:
         decisions = stack.enter_context(contextlib.closing(Decisions(out))) if out is not None else None
@@ -99,7 +108,9 @@ def replay(
             if decisions is not None:
                 decisions.see(fact)
 
-        batches = tapes.read(tape, progress, say)
+        batches: Iterable[list[Input]] = tapes.read(tape, progress, say)
+        if simulated:
+            batches = simulation.without_broker(batches)
         reloading = reloading_of(recorded, settings, strategy)
         summary = decide(
             batches,
@@ -111,6 +122,7 @@ def replay(
             reloading=reloading,
             fail_fast=fail_fast,
             debug=debug,
+            simulated=simulated,
         )
         if decisions is not None:
             decisions.finish(summary)
@@ -128,6 +140,7 @@ def decide(
     reloading: Reloading | None = None,
     fail_fast: bool = False,
     debug: bool = False,
+    simulated: bool = False,
 ) -> dict[str, object]:
     """Feed inputs to a fresh core and return the summary; say what a person has to know of how it went."""
     failures: dict[str, list[str]] = {}  # of the strategy, by symbol
@@ -137,7 +150,7 @@ def decide(
         if isinstance(fact, ChainFailed):
             failures.setdefault(fact.symbol, []).append(fact.error)
 
-    core = core_of(recorded, settings, strategy, look, reloading=reloading, debug=debug)
+    core = core_of(recorded, settings, strategy, look, reloading=reloading, debug=debug, simulated=simulated)
     for batch in batches:
         core.run(_until_failure(core, batch) if fail_fast else batch)
         if fail_fast and core.failures.by_symbol:
@@ -167,22 +180,38 @@ def core_of(
     *,
     reloading: Reloading | None = None,
     debug: bool = False,
+    broker: Receiver[OrderCommand] | None = None,
+    simulated: bool = False,
 ) -> Core:
-    """Make the core that decides on a tape again, or a recording as its session's did."""
+    """Make the core that decides on a tape again, or a recording as its session's did.
+
+    `broker` is told what a session at a broker would send, in place of `Nowhere`; with `simulated`, fills are simulated
+    in it instead.
+    """
     of_old = recorded is not None and recorded.now != tapes.MARKETS
-    name, broker = (recorded and recorded.paper_book) or PAPER, None
-    if recorded is not None and recorded.book:  # what the broker said is in the recording: orders go nowhere
-        name, broker = recorded.book, Nowhere()
+    name, venue = (recorded and recorded.paper_book) or PAPER, None
+    if recorded is not None and recorded.book and not simulated:
+        # What the broker said is in the recording: orders go nowhere.
+        name, venue = recorded.book, broker or Nowhere()
     return Core(
         settings.core,
         strategy,
         see,
         book=name,
         debug=debug,
-        broker=broker,
+        broker=venue,
         any_time_moves=of_old,
         reloading=reloading,
     )
+
+
+def other_orders(recorded: tapes.SettingsRecorded, settings: Settings, strategy: strategies.Wanted) -> bool:
+    """Whether a session at a broker may send other orders now than it did: what the broker said is of those alone."""
+    if not recorded.book:
+        return False
+    then = settings_.load(recorded=recorded.settings, environment={})
+    same = strategy == recorded.strategy or isinstance(strategy, StrategySource)
+    return not same or settings.core != then.core
 
 
 def reloading_of(

@@ -1,4 +1,4 @@
-"""Tapes as files: JSON Lines (plain or .gz), recordings of sessions, and LOBSTER zips or CSV pairs."""
+"""Tapes as files: JSON Lines (plain or .gz), recordings of sessions, columns (Parquet), LOBSTER zips or CSV pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.venues.jsonl import JsonLines
 from pipeline.venues.sale_prints import CONDITIONS, SalePrints, conditions_of
 from pipeline.venues.units import other_unit
 from service.errors import UserError
-from service.recorded import lines as files
+from service.recorded import columnar, lines as files
 from service.recorded.lines import Lines
 from service.recorded.unlike import EXPECTED, describe, shown
 from service.settings import Layer
@@ -139,6 +139,9 @@ def recorded_settings(path: Path) -> SettingsRecorded | None:
 
     Raises UserError for a recording's first line that cannot be read: other settings would decide otherwise.
     """
+    if columnar.is_parquet(path):
+        first = columnar.first_line(path)
+        return None if first is None else _settings(path, first)
     if _is_lobster(path):
         return None
     with Lines(path, CHUNK) as source:
@@ -170,6 +173,9 @@ def check(path: Path) -> None:
     their times are of another unit than nanoseconds. A recording is one by its first line, and so is an empty file.
     """
     size(path)  # a missing one is said before anything is read
+    if columnar.is_parquet(path):
+        columnar.info(path)
+        return
     if _is_lobster(path):
         with ExitStack() as stack:
             _lobster(stack, path)
@@ -214,6 +220,8 @@ def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: N
     One that breaks off, as the recording of a bot that was killed, is read up to its last whole line, and said to. So
     is how many lines were refused, with the first of them.
     """
+    if columnar.is_parquet(path):
+        return columnar.events(path, progress)
     return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress, say)
 
 

@@ -45,7 +45,7 @@ FOREIGN = {
     "a trade with a value that is out of range": lines({**TRADE, "price": -1}),
     "it is compressed by zstd": b"\x28\xb5\x2f\xfd\x00\x00",
     "it is an SQLite file": b"SQLite format 3\x00",
-    "it is Parquet": b"PAR1\x15\x04",
+    "it is a Parquet file that is damaged": b"PAR1\x15\x04",
 }
 
 
