@@ -23,7 +23,7 @@ from service.recorded import replay as replaying, tapes
 from service.recorded.trust import Trust
 
 Tape = str | PathLike[str] | Iterable[Input]
-"""A file (JSON Lines, `.gz`, a recording, LOBSTER), or its events in their order."""
+"""A file (JSON Lines, `.gz`, a recording, Parquet, LOBSTER), or its events in their order."""
 
 SettingsGiven = Mapping[str, Any] | str | PathLike[str]
 """What differs from the defaults, by section or by path (`{"risk.position_size": 10}`), or the name of a TOML file."""
@@ -179,7 +179,7 @@ def replay(
     that a recording names is run only if the recording is a session of `data_dir`, or with `trust`.
 
     Args:
-        tape: A recording, JSON Lines (`.gz`), or LOBSTER.
+        tape: A recording, JSON Lines (`.gz`), Parquet, or LOBSTER.
         strategy: As of `backtest`.
         settings: As of `backtest`, over those that were recorded.
         out: A folder for `signals.jsonl`, `trades.jsonl` and `summary.json`; it is made if need be.
