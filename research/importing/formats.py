@@ -129,13 +129,11 @@ def _is_csv(source: Source) -> bool:
     if not lines or (mark := columns.delimiter_of(lines[0])) == "" or lines[0].lstrip()[:1] in "{[<#":
         return False
     found = [columns.fields(line, mark) for line in lines[:5]]
-    same = len({len(row) for row in found[: -1 if len(found) > 2 else None]}) == 1
-    if not same:
-        return False
-    header = columns.has_header(found[0])
-    rows = found[header:]
-    numeric = bool(rows) and any(re.fullmatch(r"-?\d+(\.\d+)?", field.strip()) for field in rows[0])
-    return numeric if rows else columns.suffices(columns.guessed(found[0]))
+    if columns.has_header(found[0]) and columns.suffices(columns.guessed(found[0])):
+        return True
+    rows = found[columns.has_header(found[0]) :]
+    numeric = any(re.fullmatch(r"-?\d+(\.\d+)?", field.strip()) for row in rows[:1] for field in row)
+    return numeric and len({len(row) for row in found[: 4 if len(lines) > 4 else None]}) == 1
 
 
 FORMATS: dict[str, Format] = {

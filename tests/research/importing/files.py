@@ -5,10 +5,15 @@ from __future__ import annotations
 import gzip
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import databento_dbn
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from research.importing.notes import Options
 from tests.support.shared import SHARED
 
 DATA = SHARED / "data"
@@ -121,10 +126,21 @@ def written(path: Path, content: bytes | str) -> Path:
     return path
 
 
-def dbn(records: Iterable[bytes], schema: str = "mbp-1") -> bytes:
-    """Write Databento's encoding: its beginning, and records as they are."""
-    import databento_dbn
+@dataclass
+class _Interval:
+    start_date: date
+    end_date: date
+    symbol: str
 
+
+@dataclass
+class _Mapping:
+    raw_symbol: str
+    intervals: list[_Interval]
+
+
+def dbn(*records: bytes, schema: str = "mbp-1") -> bytes:
+    """Write Databento's encoding of an instrument 7 that is called QQQ: its beginning, and records as they are."""
     metadata = databento_dbn.Metadata(
         dataset="XNAS.ITCH",
         start=1_719_878_280_000_000_000,
@@ -132,12 +148,65 @@ def dbn(records: Iterable[bytes], schema: str = "mbp-1") -> bytes:
         stype_out=databento_dbn.SType.INSTRUMENT_ID,
         schema=databento_dbn.Schema.from_str(schema),
         symbols=["QQQ"],
-        partial=[],
-        not_found=[],
-        mappings=[
-            databento_dbn.SymbolMapping(
-                "QQQ", [databento_dbn.MappingInterval(date(2024, 7, 1), date(2024, 7, 3), "7")]
-            )
-        ],
+        mappings=[_Mapping("QQQ", [_Interval(date(2024, 7, 1), date(2024, 7, 3), "7")])],  # type: ignore[list-item]
     )
-    return bytes(metadata.encode()) + b"".join(records)
+    return bytes(metadata) + b"".join(records)
+
+
+def dbn_record(ts: int, action: str, price: float, size: int, bid: tuple[float, int], ask: tuple[float, int]) -> bytes:
+    """Write one record of mbp-1."""
+    record = databento_dbn.MBP1Msg(
+        publisher_id=1,
+        instrument_id=7,
+        ts_event=ts,
+        price=round(price * 1e9),
+        size=size,
+        action=databento_dbn.Action(action),
+        side=databento_dbn.Side.BID,
+        depth=0,
+        ts_recv=ts + 5,
+        levels=databento_dbn.BidAskPair(round(bid[0] * 1e9), round(ask[0] * 1e9), bid[1], ask[1]),
+    )
+    return bytes(record)
+
+
+def everything(folder: Path) -> dict[str, Path]:
+    """Write a file of every format; each by the format's name."""
+    lobster = "AAPL_2012-06-21_34200000_57600000_{}_1.csv"
+    pair = [(lobster.format("message"), LOBSTER_MESSAGES), (lobster.format("orderbook"), LOBSTER_BOOKS)]
+    quoted = dbn_record(1_719_878_280_000_000_001, "A", 99, 1, (99, 1), (101, 2))
+    printed = dbn_record(1_719_878_280_000_000_002, "T", 101, 2, (99, 1), (101, 2))
+    lean = folder / "equity/usa/tick/aig"
+    table = pa.table({"when": [1_723_075_200_005], "p": [61.5], "q": [2.0]})
+    pq.write_table(table, folder / "odd.parquet")
+    return {
+        "lobster": zipped(folder / "AAPL.zip", pair),
+        "lean": zipped(lean / "20131007_trade.zip", [("20131007_aig_Trade_Tick.csv", LEAN_TRADES)]),
+        "lean-quotes": zipped(lean / "20131007_quote.zip", [("20131007_aig_Quote_Tick.csv", LEAN_QUOTES)]),
+        "binance": zipped(
+            folder / "BTCUSDT-trades-2025-01-01.zip", [("BTCUSDT-trades-2025-01-01.csv", BINANCE_SPOT_2025)]
+        ),
+        "binance-futures": zipped(
+            folder / "um" / "BTCUSDT-trades-2024-08-08.zip", [("BTCUSDT-trades-2024-08-08.csv", BINANCE_FUTURES)]
+        ),
+        "binance-book": zipped(
+            folder / "um" / "BTCUSDT-bookTicker-2024-08-08.zip", [("BTCUSDT-bookTicker-2024-08-08.csv", BINANCE_BOOK)]
+        ),
+        "binance-frames": written(folder / "binance.gz", BINANCE_FRAMES),
+        "coinbase": written(folder / "coinbase.jsonl", COINBASE),
+        "finnhub": written(folder / "finnhub.jsonl", FINNHUB),
+        "alpaca": written(folder / "alpaca.jsonl", ALPACA),
+        "alpaca-history": written(folder / "pages.json", ALPACA_PAGES),
+        "tardis": written(folder / "bitmex_trades.csv.gz", TARDIS),
+        "databento": written(folder / "qqq.dbn.zst", dbn(quoted, printed)),
+        "tape": written(folder / "tape.jsonl.gz", TAPE),
+        "csv": written(folder / "ticks.csv", CSV),
+        "parquet": folder / "odd.parquet",
+    }
+
+
+OPTIONS: dict[str, Options] = {
+    "csv": Options(columns={"ts": "time", "price": "px", "size": "qty", "symbol": "sym"}, timezone="America/New_York"),
+    "parquet": Options(columns={"ts": "when", "price": "p", "size": "q"}, symbol="BTC"),
+}
+"""What has to be said of those that do not speak for themselves."""
