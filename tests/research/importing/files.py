@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import databento_dbn
 import pyarrow as pa
@@ -17,6 +18,7 @@ from research.importing.notes import Options
 from tests.support.shared import SHARED
 
 DATA = SHARED / "data"
+_dbn: Any = databento_dbn  # its stubs want a list of levels of which there is one, and names where there are enums
 ABSENT = "there is no recorded data in ../shared/data: small files of our own stand in for it"
 
 LOBSTER_MESSAGES = "34200.000000001,4,1,100,1000000,1\n34201.5,1,2,50,1000100,-1\n34202.25,5,0,10,1000050,1\n"
@@ -141,31 +143,31 @@ class _Mapping:
 
 def dbn(*records: bytes, schema: str = "mbp-1") -> bytes:
     """Write Databento's encoding of an instrument 7 that is called QQQ: its beginning, and records as they are."""
-    metadata = databento_dbn.Metadata(
+    metadata = _dbn.Metadata(
         dataset="XNAS.ITCH",
         start=1_719_878_280_000_000_000,
-        stype_in=databento_dbn.SType.RAW_SYMBOL,
-        stype_out=databento_dbn.SType.INSTRUMENT_ID,
-        schema=databento_dbn.Schema.from_str(schema),
+        stype_in=_dbn.SType.RAW_SYMBOL,
+        stype_out=_dbn.SType.INSTRUMENT_ID,
+        schema=_dbn.Schema.from_str(schema),
         symbols=["QQQ"],
-        mappings=[_Mapping("QQQ", [_Interval(date(2024, 7, 1), date(2024, 7, 3), "7")])],  # type: ignore[list-item]
+        mappings=[_Mapping("QQQ", [_Interval(date(2024, 7, 1), date(2024, 7, 3), "7")])],
     )
     return bytes(metadata) + b"".join(records)
 
 
 def dbn_record(ts: int, action: str, price: float, size: int, bid: tuple[float, int], ask: tuple[float, int]) -> bytes:
     """Write one record of mbp-1."""
-    record = databento_dbn.MBP1Msg(
+    record = _dbn.MBP1Msg(
         publisher_id=1,
         instrument_id=7,
         ts_event=ts,
         price=round(price * 1e9),
         size=size,
-        action=databento_dbn.Action(action),
-        side=databento_dbn.Side.BID,
+        action=_dbn.Action(action),
+        side=_dbn.Side.BID,
         depth=0,
         ts_recv=ts + 5,
-        levels=databento_dbn.BidAskPair(round(bid[0] * 1e9), round(ask[0] * 1e9), bid[1], ask[1]),
+        levels=_dbn.BidAskPair(round(bid[0] * 1e9), round(ask[0] * 1e9), bid[1], ask[1]),
     )
     return bytes(record)
 
