@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from research.commands import importing
 from service import cli
+
+cli.app.command(name="import")(importing.import_)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
