@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from research.commands import report
+from research.commands import report, sweep
 from service import cli
 
 cli.app.command()(report.report)
+cli.app.command()(sweep.sweep)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
