@@ -74,7 +74,7 @@ class _Tpe:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that an option of it may change in a later version
-            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=2 * BATCH, constant_liar=True)
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=BATCH, constant_liar=True)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._axes = space.axes
         self._distributions = {axis.path: _distribution(optuna, axis) for axis in space.axes}
