@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from research.commands import importing
+from research.commands import importing, report, sweep
 from service import cli
 
 cli.app.command(name="import")(importing.import_)
+cli.app.command()(report.report)
+cli.app.command()(sweep.sweep)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

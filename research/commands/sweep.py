@@ -1,0 +1,148 @@
+"""`microbot sweep`: many settings over the same tapes, and how much of the best one is the search itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from service import outlet
+from service.cli.options import Assignments, Config, DataDir, Json, Strategy
+from service.errors import UserError
+from service.visible import visible, visible_json
+
+_MOST_WINDOWS = 50
+
+
+def sweep(
+    tapes: Annotated[list[Path], typer.Argument(metavar="TAPE...", help="Tapes, one or several: days, or symbols.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="SECTION.KEY=VALUES",
+            help="What to try: a list (1,2,3), a range with a step (0.0003:0.001:0.0001), LOW:HIGH:log10 for ten "
+            "values by ratio, LOW:HIGH to draw from; may be given several times.",
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["grid", "random", "tpe"],
+        typer.Option("--method", help="All, some by chance, or where others did well."),
+    ] = "grid",
+    trials: Annotated[int, typer.Option("--trials", help="Settings that random and tpe try.")] = 1_000,
+    objective: Annotated[
+        Literal["net", "per_trade", "sharpe"], typer.Option("--objective", help="What the best setting has most of.")
+    ] = "net",
+    min_trades: Annotated[int, typer.Option("--min-trades", help="With fewer, a setting is not chosen.")] = 10,
+    windows: Annotated[int, typer.Option("--windows", help="Walk-forward windows out of sample.")] = 4,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="Choose on the stretch before a window, not on all before it.")
+    ] = False,
+    purge: Annotated[
+        float | None,
+        typer.Option("--purge", metavar="SECONDS", help="Gap before a window. [longest window + time in a position]"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of random and tpe.")] = 1,
+    engine: Annotated[Literal["auto", "compiled", "exact"], typer.Option("--engine", help="What decides.")] = "auto",
+    check: Annotated[int, typer.Option("--check", help="Compiled results that the core decides again.")] = 10,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Workers. [one a core]")] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="WHERE", help="What the workers are.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Keep results there. [DATA/sweeps/...]")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: Strategy = None,
+    data_dir: DataDir = Path("data"),
+    as_json: Json = None,
+) -> None:
+    """Try many settings on the same tapes, and say whether to believe the best one.
+
+    Each setting is decided once on each tape. The time of the tapes is parted into walk-forward windows: a setting is
+    chosen on what lies before a window, and judged on the window. A sample of the compiled engine's results is decided
+    again by the core: where one trade differs there is no report, and exit code 1. What was decided is kept in a
+    folder: the same command goes on after a kill. The results are the same for any number of workers.
+    """
+    with _needs_extra():
+        from research.sweeps import shown, tables
+        from research.sweeps.space import space_of
+        from research.sweeps.sweep import Question, Refused, Sweep
+    from service.cli import terminal
+
+    _check_numbers(trials=trials, windows=windows, min_trades=min_trades, check=check, purge=purge)
+    question = Question(
+        tapes=tuple(dict.fromkeys(tapes)), space=space_of(parameters or ()), method=method, trials=trials, seed=seed,
+        objective=objective, least=min_trades, windows=windows, rolling=rolling, purge_s=purge, engine=engine, on=on,
+        jobs=jobs, check=check, strategy=strategy, config=config, assignments=tuple(assignments or ()),
+    )  # fmt: skip
+    with outlet.prints_aside():
+        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say)
+    over = question.tapes[0].name if len(question.tapes) == 1 else f"{len(question.tapes)} tapes"
+    terminal.say(_announced(asked.method.count, over, asked.chosen.engine.name, asked.chosen.why, engine))
+    try:
+        with _progress(f"sweeping {over}") as progress, outlet.prints_aside():
+            answer = asked.run(progress)
+            tables.write(answer)
+    except Refused as refused:
+        terminal.say(
+            "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
+            f"{refused}. Please report it; --engine exact decides it through the core"
+        )
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        terminal.say(f"stopped; what was decided is kept in {asked.folder}: the same command goes on from there")
+        raise
+    if outlet.for_machines(as_json):
+        print(visible_json(msgspec.json.format(msgspec.json.encode(shown.as_json(answer)), indent=2).decode()))
+    else:
+        shown.print_answer(answer)
+    terminal.say(visible(f"kept: {answer.folder} (results.parquet, trades.parquet)"))
+
+
+def _announced(count: int, over: str, decides: str, why: str | None, engine: str) -> str:
+    settings = "1 setting" if count == 1 else f"{count:,} settings"
+    because = f": {why}" if why and engine == "auto" else ""
+    return f"{settings} over {over}, decided by the {decides} engine{because}"
+
+
+@contextmanager
+def _needs_extra() -> Iterator[None]:
+    """Raise UserError where a library of the extra is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"a sweep needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
+
+
+def _check_numbers(*, trials: int, windows: int, min_trades: int, check: int, purge: float | None) -> None:
+    """Raise UserError for an option out of range."""
+    if trials < 1:
+        raise UserError(f"--trials wants 1 or more, not {trials}")
+    if not 1 <= windows <= _MOST_WINDOWS:
+        raise UserError(f"--windows wants 1 to {_MOST_WINDOWS}, not {windows}")
+    if min_trades < 1:
+        raise UserError(f"--min-trades wants 1 or more, not {min_trades}")
+    if check < 0:
+        raise UserError(f"--check wants 0 or more, not {check}")
+    if purge is not None and not purge >= 0:
+        raise UserError(f"--purge wants 0 seconds or more, not {purge:g}")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with an estimate on a terminal's stderr; elsewhere, nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, of: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -1,0 +1,286 @@
+"""A sweep from its question to its answer: choose settings, decide them, keep what was decided, check it, judge it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from research.engine.port import CannotDecide, Chosen, Engine, EngineName, engine_of
+from research.sweeps import methods, sample_check
+from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, file_digest
+from research.sweeps.sample_check import Cell, Checked
+from research.sweeps.space import Sample, Space
+from research.sweeps.timeline import Timeline, Window, purge_of, spans_of
+from research.workers.choice import workers_of
+from research.workers.port import Workers
+from service import settings as settings_, strategies
+from service.errors import UserError
+from service.recorded import tapes
+from service.settings import Layer, Settings
+
+if TYPE_CHECKING:
+    from research.sweeps.answer import Found, Objective, Trades
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+"""Told how many cells are decided, of how many."""
+
+DECIDING = ("strategy", "strategies", "risk", "execution", "limits", "orders", "chains")
+_AT_ONCE = {"compiled": 512, "exact": 16}
+"""Settings of one task, by engine; fixed, so that no number of workers changes anything."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is swept over, and how."""
+
+    tapes: tuple[Path, ...]
+    space: Space
+    method: methods.MethodName = "grid"
+    trials: int = 1_000  # of random and tpe
+    seed: int = 1
+    objective: Objective = "net"
+    least: int = 10  # trades below which a setting is not chosen
+    windows: int = 4
+    rolling: bool = False
+    purge_s: float | None = None  # None: the longest window and time in a position
+    engine: EngineName = "auto"
+    on: str | None = None
+    jobs: int | None = None
+    check: int = 10
+    strategy: str | None = None
+    config: Path | None = None
+    assignments: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What a sweep gave: `found` is its judgement, `samples` the settings in the order in which they were tried."""
+
+    question: Question
+    engine: str
+    why: str | None  # it is not the compiled one
+    samples: list[Sample]
+    found: Found
+    cells: Cells  # of each tape one after the other, each with all settings
+    trades: Trades
+    windows: tuple[Window, ...]
+    timeline: Timeline
+    checked: Checked | None
+    folder: Path
+
+    def number(self, setting: int | None) -> dict[str, Any]:
+        """Return a setting by its number, as path and value."""
+        return {} if setting is None else self.question.space.given(self.samples[setting])
+
+
+class Refused(Exception):
+    """The compiled engine decided other than the core: there is no answer. The text names the first difference."""
+
+
+class Sweep:
+    """One sweep. Making it checks the question; `run` decides it.
+
+    Raises UserError for a tape, settings or parameters that cannot be used, before anything is decided.
+    """
+
+    def __init__(self, question: Question, folder: Callable[[str], Path], say: Say = lambda _: None) -> None:
+        self.question = question
+        self._say = say
+        self._recorded = {tape: _recorded(tape) for tape in question.tapes}
+        for path in question.space.paths:
+            _check_decides(path)
+        self._try_ends()
+        self.method = methods.method_of(question.method, question.space, question.trials, question.seed)
+        self.chosen = engine_of(question.engine, self._corners(), question.strategy)
+        self._digests = {tape: file_digest(tape) for tape in question.tapes}
+        self._strategy = self._strategy_digest()
+        self.folder = folder(self._name())
+
+    # ------------------------------------------------------------------------------------------ settings
+
+    def settings(self, tape: Path, sample: Sample) -> Settings:
+        """Return the settings that a sample is on a tape. Raises UserError for a value out of range."""
+        q = self.question
+        return settings_.load(q.config, q.assignments, flags=q.space.given(sample), recorded=self._recorded[tape])
+
+    def _corners(self) -> Iterator[Settings]:
+        """Yield settings in which each value of each parameter occurs."""
+        axes = self.question.space.axes
+        first = tuple(axis.ends[0] for axis in axes)
+        for place, axis in enumerate(axes):
+            for value in axis.ends:
+                yield self.settings(self.question.tapes[0], (*first[:place], value, *first[place + 1 :]))
+
+    def _try_ends(self) -> None:
+        """Raise UserError for a parameter that there is not, or a value that it may not have."""
+        for settings in self._corners():
+            strategies.lineup(self.question.strategy, settings)
+
+    def _strategy_digest(self) -> str:
+        """Return what the strategy's code is, so that cells of an earlier one are not taken for its own."""
+        found = hashlib.sha256(str(self.question.strategy).encode())
+        lineup = strategies.lineup(self.question.strategy, next(self._corners()))
+        for strategy in (lineup.rest, *lineup.named.values()):
+            for file in strategy.files:
+                found.update(Path(file).read_bytes())
+        return found.hexdigest()
+
+    def _name(self) -> str:
+        """Name the folder after the first tape and the question: the same question goes on where it was."""
+        q = self.question
+        asked = msgspec.to_builtins([q.space, q.method, q.trials, q.seed, q.assignments], str_keys=True)
+        parts = [*self._digests.values(), self._strategy, str(asked), q.config.read_text() if q.config else ""]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return f"{q.tapes[0].name.partition('.')[0]}-{digest[:8]}"
+
+    # ----------------------------------------------------------------------------------------------- run
+
+    def run(self, progress: Progress = lambda done, of: None) -> Answer:
+        """Decide all cells that the folder does not have, and return the answer.
+
+        Raises Refused where a sample of the compiled engine's cells is not what the core decides. Ctrl-C loses the
+        tasks that were under way, and nothing else.
+        """
+        try:
+            return self._run(self.chosen, progress)
+        except CannotDecide as error:
+            if self.question.engine != "auto":
+                raise
+            self._say(f"{error}: the exact engine does it")
+            self.chosen = engine_of("exact", (), self.question.strategy)._replace(why=str(error))
+            return self._run(self.chosen, progress)
+
+    def _run(self, chosen: Chosen, progress: Progress) -> Answer:
+        q = self.question
+        timeline = Timeline(span for tape in q.tapes for span in spans_of(tape))
+        windows = timeline.windows(q.windows, self._purge(), rolling=q.rolling)
+        store = Store(self.folder)
+        kept = store.read()
+        known = set(kept.cells["key"].to_pylist())
+        method = methods.method_of(q.method, q.space, q.trials, q.seed)
+        total = method.count * len(q.tapes)
+        samples: list[Sample] = []
+        cells: list[Cell] = []
+        before = windows[0].purged  # what TPE may see: the first sample, which no window is judged by
+        with workers_of(q.on, q.jobs, chosen.engine.name) as workers:
+            while asked := method.ask():
+                fresh = self._cells(chosen.engine, asked, len(samples))
+                samples += asked
+                cells += fresh
+                missing = [cell for cell in fresh if cell.key not in known]
+                parts = [kept]
+                for part in self._decided(workers, chosen.engine, missing):
+                    store.add(part)
+                    parts.append(part)
+                    known |= set(part.cells["key"].to_pylist())
+                    progress(len(cells) - len(missing) + sum(len(p.cells) for p in parts[1:]), total)
+                kept = Cells.joined(parts)
+                if q.method == "tpe":
+                    method.tell(self._scores(kept, fresh, len(asked), before, timeline))
+        return self._answer(chosen, samples, cells, kept, timeline, windows)
+
+    def _cells(self, engine: Engine, samples: Sequence[Sample], first: int) -> list[Cell]:
+        """Return the cells of samples on all tapes, tape by tape."""
+        found = []
+        for tape in self.question.tapes:
+            base = base_key(self._digests[tape], engine.name, self._strategy)
+            for number, sample in enumerate(samples, first):
+                settings = self.settings(tape, sample)
+                found.append(Cell(tape, settings, cell_key(base, settings), number))
+        return found
+
+    def _decided(self, workers: Workers, engine: Engine, cells: Sequence[Cell]) -> Iterator[Cells]:
+        """Have cells decided, and yield them task by task, in order."""
+        tasks = []
+        size = _AT_ONCE[engine.name]
+        for tape in dict.fromkeys(cell.tape for cell in cells):
+            shipped = workers.ship(tape)
+            here = list({cell.key: cell for cell in cells if cell.tape == tape}.values())
+            for start in range(0, len(here), size):
+                part = here[start : start + size]
+                tasks.append(Task(shipped, engine, tuple(c.settings for c in part), tuple(c.key for c in part)))
+        for _, found in workers.run(decided, tasks):
+            yield found
+
+    # -------------------------------------------------------------------------------------------- answer
+
+    def _purge(self) -> float:
+        if self.question.purge_s is not None:
+            return self.question.purge_s
+        found = [settings.strategy for settings in self._corners()]
+        return purge_of([s.window_size for s in found], [s.time_stop_seconds for s in found])
+
+    def _scores(
+        self, kept: Cells, cells: Sequence[Cell], count: int, before: int, timeline: Timeline
+    ) -> Sequence[float]:
+        """Return the scores of a batch by the first window's sample; the fewer trades, the worse what has too few."""
+        mine = trades_of(kept, cells, count, cells[0].number).within(0, before, before)
+        scores = mine.scores(self.question.objective, self.question.least, timeline)
+        counts = mine.counts()
+        lowest = -1e12
+        return [float(score) if score > lowest else lowest + int(n) for score, n in zip(scores, counts, strict=True)]
+
+    def _answer(
+        self,
+        chosen: Chosen,
+        samples: list[Sample],
+        cells: Sequence[Cell],
+        kept: Cells,
+        timeline: Timeline,
+        windows: tuple[Window, ...],
+    ) -> Answer:
+        from research.sweeps.answer import found_in
+
+        q = self.question
+        ordered = sorted(cells, key=lambda cell: (q.tapes.index(cell.tape), cell.number))
+        mine = kept.taken([cell.key for cell in ordered])
+        trades = trades_of(mine, ordered, len(samples), 0)
+        zone = ZoneInfo(ordered[0].settings.risk.timezone)
+        found = found_in(trades, timeline, windows, q.objective, q.least, zone)
+        checked = None
+        if chosen.engine.name != "exact" and q.check:
+            traded = [count > 0 for count in mine.cells["trades"].to_pylist()]
+            sample = sample_check.drawn(ordered, traded, q.check, found.best)
+            checked = sample_check.checked(sample, mine, q.strategy)
+            if checked.difference:
+                raise Refused(checked.difference)
+        return Answer(
+            question=q, engine=chosen.engine.name, why=chosen.why, samples=samples, found=found, cells=mine,
+            trades=trades, windows=windows, timeline=timeline, checked=checked, folder=self.folder,
+        )  # fmt: skip
+
+
+def trades_of(kept: Cells, cells: Sequence[Cell], settings: int, first: int) -> Trades:
+    """Return the trades of cells by setting, `first` being the number of setting 0."""
+    import numpy as np
+
+    from research.sweeps.answer import Trades
+
+    mine = kept.taken([cell.key for cell in cells])
+    numbers = np.array([cell.number - first for cell in cells], dtype=np.int64)
+    column = {name: mine.trades[name].to_numpy() for name in ("entry_ts", "exit_ts", "pnl")}
+    setting = np.repeat(numbers, mine.cells["trades"].to_numpy())
+    return Trades(settings, setting, column["entry_ts"], column["exit_ts"], column["pnl"])
+
+
+def _recorded(tape: Path) -> Layer | None:
+    """Return the settings that a recording was made with. Raises UserError for one of a broker's session."""
+    tapes.check(tape)
+    recorded = tapes.recorded_settings(tape)
+    if recorded is not None and recorded.book:
+        raise UserError(
+            f"{tape} is the recording of a session at a broker, whose fills are those of its own orders: sweep over "
+            "a tape of the market, or a session on paper"
+        )
+    return recorded.settings if recorded is not None else None
+
+
+def _check_decides(path: str) -> None:
+    """Raise UserError for a setting that no decision on a tape depends on."""
+    section = path.partition(".")[0]
+    if section in settings_.SECTIONS and section not in DECIDING:
+        raise UserError(f"--param {path} decides nothing on a tape: sweep over {', '.join(DECIDING[:-1])} or chains")

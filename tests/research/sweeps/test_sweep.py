@@ -1,0 +1,258 @@
+"""A sweep as a whole: what it decides, keeps, checks and says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from research.engine.exact import ExactEngine
+from research.engine.port import Chosen, Outcome
+from research.sweeps import sample_check, sweep as sweeping, tables
+from research.sweeps.sample_check import Cell
+from research.sweeps.space import space_of
+from research.sweeps.sweep import Answer, Question, Refused, Sweep
+from service import settings as settings_
+from service.errors import UserError
+from service.recorded.replay import replay
+from service.settings import Settings
+from tests.support.market import tape
+from tests.support.random_tapes import seeded_tape
+
+FREE = ("strategy.volatility_guard_threshold=0",)  # so that small tapes have trades
+THRESHOLDS = "strategy.entry_threshold=0.0002:0.0010:0.0002"
+TARGETS = "strategy.profit_target=0.001,0.002"
+WRITTEN = ("results.parquet", "trades.parquet")
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tapes") / "day.jsonl"
+    path.write_bytes(tape(seeded_tape(3, 2_000)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tapes") / "hour.jsonl"
+    path.write_bytes(tape(seeded_tape(4, 500)))
+    return path
+
+
+def asked(day: Path, *parameters: str, **others: object) -> Question:
+    return msgspec.structs.replace(
+        Question(
+            tapes=(day,), space=space_of(parameters or (THRESHOLDS, TARGETS)), engine="exact", on="serial",
+            assignments=FREE,
+        ),
+        **others,
+    )  # fmt: skip
+
+
+def answered(question: Question, folder: Path) -> Answer:
+    answer = Sweep(question, lambda _: folder).run()
+    tables.write(answer)
+    return answer
+
+
+def test_each_setting_has_the_trades_of_its_own_replay(day: Path, tmp_path: Path) -> None:
+    answer = answered(asked(day), tmp_path / "sweep")
+    rows = pq.read_table(tmp_path / "sweep" / "trades.parquet").to_pylist()
+    results = pq.read_table(tmp_path / "sweep" / "results.parquet").to_pylist()
+    assert len(answer.samples) == len(results) == 10
+    for number in (1, 4, 10):
+        given = answer.number(number - 1)
+        out = tmp_path / str(number)
+        replay(day, settings_.load(None, FREE, flags=given), out=out)
+        lines = [msgspec.json.decode(line) for line in (out / "trades.jsonl").read_bytes().splitlines()]
+        mine = [row for row in rows if row["setting"] == number]
+        kept = [{name: line[name] for name in mine[0] if name in line} for line in lines]
+        assert kept == [{name: row[name] for name in row if name not in ("setting", "tape")} for row in mine]
+        assert results[number - 1]["trades"] == len(lines) > 0
+        assert results[number - 1]["net"] == pytest.approx(sum(line["pnl"] for line in lines))
+        assert {path: results[number - 1][path] for path in given} == given
+
+
+def test_the_results_are_the_same_bytes_for_any_number_of_workers(day: Path, tmp_path: Path) -> None:
+    answered(asked(day), tmp_path / "one")
+    answered(asked(day, on="threads", jobs=3), tmp_path / "three")
+    for name in WRITTEN:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "three" / name).read_bytes()
+
+
+def test_tpe_too_is_the_same_for_any_number_of_workers(hour: Path, tmp_path: Path) -> None:
+    wide = ("strategy.entry_threshold=0.0001:0.002:log", "strategy.time_stop_seconds=2:20")
+    for name, jobs in (("one", None), ("two", 2)):
+        on = "threads" if jobs else "serial"
+        answer = answered(asked(hour, *wide, least=1, method="tpe", trials=40, on=on, jobs=jobs), tmp_path / name)
+        assert len(set(answer.samples)) == 40
+    for name in WRITTEN:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_what_tpe_is_told_ends_before_the_first_window_that_judges(
+    hour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = ("strategy.entry_threshold=0.0001:0.002:log", "strategy.time_stop_seconds=2:20")
+    question = asked(hour, *wide, least=1, method="tpe", trials=36)
+    whole = Sweep(question, lambda _: tmp_path / "whole").run()
+    real = sweeping.trades_of
+
+    def without_the_end(*given: object) -> object:
+        found = real(*given)  # type: ignore[arg-type]
+        return found.within(0, whole.windows[0].purged)
+
+    monkeypatch.setattr(sweeping, "trades_of", without_the_end)
+    assert Sweep(question, lambda _: tmp_path / "blind").run().samples == whole.samples
+
+
+class Counting(ExactEngine):
+    """The exact engine, which counts what it is asked for, and can be killed."""
+
+    def __init__(self, most: int = 10**9) -> None:
+        super().__init__()
+        self.asked = 0
+        self._most = most
+
+    def decide(self, tape: Path, settings: Sequence[Settings]) -> list[Outcome]:
+        if self.asked + len(settings) > self._most:
+            raise KeyboardInterrupt
+        self.asked += len(settings)
+        return super().decide(tape, settings)
+
+
+def with_engine(monkeypatch: pytest.MonkeyPatch, engine: ExactEngine) -> None:
+    monkeypatch.setattr(sweeping, "engine_of", lambda *_: Chosen(engine, None))
+
+
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_AT_ONCE", {"exact": 3})
+    answered(asked(day), tmp_path / "whole")
+    with_engine(monkeypatch, Counting(most=7))
+    with pytest.raises(KeyboardInterrupt):
+        answered(asked(day), tmp_path / "stopped")
+    half = sorted((tmp_path / "stopped" / "cells").glob("*.cells.parquet"))
+    (tmp_path / "stopped" / "cells" / "part-000002.trades.parquet").write_bytes(b"half a file")  # it was being written
+    with_engine(monkeypatch, engine := Counting())
+    answered(asked(day), tmp_path / "stopped")
+    assert (len(half), engine.asked) == (2, 4)
+    for name in WRITTEN:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+
+
+def test_cells_are_found_again_by_a_wider_sweep_and_not_by_other_settings_tapes_or_code(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decides(question: Question) -> int:
+        with_engine(monkeypatch, engine := Counting())
+        answered(question, tmp_path / "sweep")
+        return engine.asked
+
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(day.read_bytes() + b"\n")
+    assert decides(asked(day, "strategy.entry_threshold=0.0004,0.0006")) == 2
+    assert decides(asked(day, "strategy.entry_threshold=0.0004,0.0006,0.0008", windows=3)) == 1
+    assert decides(asked(day, "strategy.entry_threshold=0.0004", assignments=(*FREE, "strategy.min_ticks=5"))) == 1
+    assert decides(asked(other, "strategy.entry_threshold=0.0004")) == 1
+    monkeypatch.setattr("research.sweeps.cells.code_digest", lambda: "another version")
+    assert decides(asked(day, "strategy.entry_threshold=0.0004")) == 1
+
+
+def test_several_tapes_are_decided_each_by_itself_and_judged_together(day: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.jsonl"
+    day_ns = 86_400 * 10**9
+    later.write_bytes(tape(msgspec.structs.replace(e, ts=e.ts + day_ns) for e in seeded_tape(5, 1_000)))  # type: ignore[union-attr]
+    both = answered(asked(day, tapes=(day, later)), tmp_path / "both")
+    one, two = (answered(asked(each), tmp_path / each.stem) for each in (day, later))
+    assert both.trades.net() == pytest.approx(one.trades.net() + two.trades.net())
+    assert len(both.timeline.spans) == 2
+    assert both.timeline.length == one.timeline.length + two.timeline.length
+
+
+def test_parameters_of_a_strategy_of_ones_own_are_swept(day: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from microbot import op, param\n"
+        "def burst(ticks):\n"
+        "    return ticks.pipe(op.window(15, 3), op.momentum(param('least', 0.0005, 0.0001, 0.1)), op.bursts())\n"
+    )
+    question = asked(day, "strategy.least=0.0002,0.0005,0.001", strategy=f"{mine}:burst", assignments=())
+    answer = answered(question, tmp_path / "sweep")
+    counts = answer.trades.counts().tolist()
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > counts[-1]
+    with pytest.raises(UserError, match=r"'least' must be from 0\.0001 to 0\.1"):
+        Sweep(asked(day, "strategy.least=0.0002,0.5", strategy=f"{mine}:burst", assignments=()), lambda _: tmp_path)
+    mine.write_text(mine.read_text().replace("15, 3", "10, 3"))
+    with_new_code = Sweep(question, lambda _: tmp_path / "sweep")
+    assert not set(with_new_code.run().cells.cells["key"].to_pylist()) & set(answer.cells.cells["key"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sentence"),
+    [
+        ("strategy.entry_treshold=1,2", r"no setting strategy\.entry_treshold.*did you mean strategy\.entry_threshold"),
+        ("strategy.entry_threshold=0,1", r"strategy\.entry_threshold must be a number above 0, not 0"),
+        ("log.level=INFO,DEBUG", "decides nothing on a tape"),
+        ("nothing.at_all=1,2", "there is no section"),
+    ],
+)
+def test_a_parameter_that_there_is_not_is_said_before_anything_is_decided(
+    day: Path, tmp_path: Path, parameter: str, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Sweep(asked(day, parameter), lambda _: tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+class Mutant(ExactEngine):
+    """An engine that calls itself compiled, and takes one trade of every setting for a cent more."""
+
+    name = "compiled"
+
+    def decide(self, tape: Path, settings: Sequence[Settings]) -> list[Outcome]:
+        outcomes = super().decide(tape, settings)
+        for outcome in outcomes:
+            if outcome.trades:
+                outcome.trades[-1] = msgspec.structs.replace(outcome.trades[-1], pnl=outcome.trades[-1].pnl + 0.01)
+        return outcomes
+
+
+class Faithful(ExactEngine):
+    name = "compiled"
+
+
+def test_one_trade_that_the_core_decides_otherwise_refuses_the_answer(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_engine(monkeypatch, Mutant())
+    with pytest.raises(Refused, match=r"setting \d+ on day\.jsonl, trade \d+: pnl is .* and .* by the core"):
+        Sweep(asked(day, check=1), lambda _: tmp_path / "mutant").run()
+    with_engine(monkeypatch, Faithful())
+    answer = Sweep(asked(day, check=4), lambda _: tmp_path / "faithful").run()
+    assert answer.checked is not None
+    assert answer.checked.cells == 4
+    assert answer.checked.trades > 0
+    assert answer.checked.difference is None
+
+
+def test_the_best_setting_is_always_in_the_sample_and_the_sample_is_always_the_same(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+    real = sample_check.checked
+
+    def noted(sample: Sequence[Cell], *others: object) -> object:
+        seen.append([cell.number for cell in sample])
+        return real(sample, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sample_check, "checked", noted)
+    with_engine(monkeypatch, Faithful())
+    answers = [Sweep(asked(day, check=3), lambda _, i=i: tmp_path / str(i)).run() for i in range(2)]
+    assert seen[0] == seen[1]
+    assert answers[0].found.best in seen[0]
