@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from research.commands import report
 from service import cli
+
+cli.app.command()(report.report)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

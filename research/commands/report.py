@@ -1,0 +1,148 @@
+"""`microbot report`: what a run did, where its money went, and how much of that is luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service import outlet
+from service.cli.options import Assignments, Config, DataDir, Strategy, TrustOption
+from service.errors import UserError, writing
+from service.visible import visible, visible_json
+
+if TYPE_CHECKING:
+    from research.report.figures import Figures
+    from research.report.gathered import Gathered
+
+_EXTRA = "a report needs more: `pip install 'microbot-trading[research]'` adds it"
+
+
+def report(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A tape, a session (`last`: the newest), a folder of `replay --out`, or a journal (its data folder).",
+        ),
+    ],
+    compare: Annotated[Path | None, typer.Option("--compare", metavar="OTHER", help="Put another beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Write the page there. [NAME.report.html]")
+    ] = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    strategy: Strategy = None,
+    assignments_b: Annotated[
+        list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of OTHER alone.")
+    ] = None,
+    config_b: Annotated[
+        Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of OTHER alone.")
+    ] = None,
+    strategy_b: Annotated[
+        str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of OTHER alone.")
+    ] = None,
+    trust: TrustOption = False,
+    data_dir: DataDir = Path("data"),
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON; no page unless --out.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--md", help="As Markdown; no page unless --out.")] = False,
+) -> None:
+    """Report what a run did: its trades, where the money went, and what of it cannot be told from luck.
+
+    A tape or a session is decided for it, by the bot's own core; a session is also compared with what was decided
+    live. Writes one HTML file that needs nothing else, and prints what it comes to.
+    """
+    from research.report import beside as besides, compared as comparing, sources
+    from service.cli import terminal
+    from service.recorded.decisions import Changes
+    from service.recorded.trust import Trust
+
+    if as_json and as_markdown:
+        raise UserError("--json and --md exclude each other: choose one")
+    _check_extra()
+    trusted = Trust(data_dir, trust, terminal.say)
+    changes = Changes(config, tuple(assignments or ()), strategy)
+    alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
+    if alone and compare is None:
+        raise UserError("--set-b, --config-b and --strategy-b are about OTHER: name it with --compare")
+    path = sources.resolve(run, data_dir)
+    page_file = None if (as_json or as_markdown) and out is None else _page_file(out, path)
+    with outlet.prints_aside():
+        found, figures = _figures(sources.Wanted(path, changes, trusted, _progress))
+        beside = None
+        if found.kind == "session":
+            beside = besides.live_beside_replay(path, found, changes, trusted)
+        compared = None
+        if compare is not None:
+            other = sources.resolve(compare, data_dir)
+            both = changes.and_(alone)
+            second = _figures(sources.Wanted(other, both, trusted, _progress))
+            lines = comparing.first_difference(found, second[0], (path, other), (changes, alone), trusted)
+            compared = comparing.compared((found, figures), second, lines)
+    if page_file is not None:
+        from research.report.page import page
+
+        text = page(figures, found, beside, compared)
+        with writing(f"the report {page_file}"):
+            page_file.write_text(text, encoding="utf-8", newline="\n")
+    _print(figures, beside, compared, page_file, as_json=as_json, as_markdown=as_markdown)
+
+
+def _check_extra() -> None:
+    """Raise UserError where what counts and draws is not installed."""
+    import importlib.util
+
+    if any(importlib.util.find_spec(name) is None for name in ("numpy", "scipy")):
+        raise UserError(_EXTRA)
+
+
+def _progress(path: Path) -> Any:
+    from service.cli import terminal
+    from service.recorded import tapes
+
+    return terminal.progress(f"deciding {path.name}", tapes.size(path))
+
+
+def _figures(wanted: Any) -> tuple[Gathered, Figures]:
+    from research.report import sources
+    from research.report.figures import figures_of
+
+    found = sources.gather(wanted)
+    return found, figures_of(found)
+
+
+def _page_file(out: Path | None, path: Path) -> Path:
+    """Return where the page is written; a file that is no report is never written over. Raises UserError."""
+    from research.report.page import MARK
+
+    if out is None:
+        name = path.resolve().name
+        for ending in (".gz", ".zip", ".jsonl", ".parquet", ".db"):
+            name = name.removesuffix(ending)
+        out = Path(f"{name or 'run'}.report.html")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder: name a file in it")
+    if out.exists():
+        with writing(f"the report {out}"), out.open("rb") as file:
+            begins = file.read(4096)
+        if MARK.encode() not in begins and begins.strip():
+            raise UserError(f"--out {out} is there already, and no report of this command: choose another name")
+    return out
+
+
+def _print(
+    figures: Figures, beside: Any, compared: Any, page_file: Path | None, *, as_json: bool, as_markdown: bool
+) -> None:
+    from research.report import text, words
+
+    if as_json:
+        print(visible_json(text.as_json(figures, beside, compared)))
+        return
+    if as_markdown:
+        for line in text.as_markdown(figures, beside, compared).splitlines():
+            print(visible(line))
+        return
+    for sentence in [*words.first_lines(figures), *(told.sentence for told in (beside, compared) if told is not None)]:
+        print(visible(sentence))
+    print(visible(f"the report: {page_file}"))
