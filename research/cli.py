@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from research.commands import replay
 from service import cli
+
+cli.app.command()(replay.replay)  # in place of the service's, which knows one tape
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -1,0 +1,1 @@
+"""The commands that ask questions of recorded data, a module each."""
