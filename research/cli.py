@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from research.commands import replay
+from research.commands import calibrate, replay
 from service import cli
 
 cli.app.command()(replay.replay)  # in place of the service's, which knows one tape
+cli.app.command()(calibrate.calibrate)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
