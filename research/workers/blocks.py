@@ -34,7 +34,7 @@ def plan(costs: Sequence[Cost], settings: int, jobs: int, least_s: float = LEAST
     ten times what comes before the first setting, unless that would leave workers without one. Only where bounds lie
     depends on the costs, so what was measured may be anything: results cannot depend on it.
     """
-    total = sum(cost.start_s + cost.each_s * settings for cost in costs)
+    total = sum(cost.each_s for cost in costs) * settings
     share = total / (PER_JOB * jobs)  # seconds of a task, if there were nothing else to think of
     enough = ceil(jobs / len(costs)) if costs else 1  # blocks of a tape, for each worker to have one
     blocks = []
