@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -22,8 +22,12 @@ from service.errors import UserError
 from service.recorded import replay as replaying, tapes
 from service.recorded.trust import Trust
 
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
 Tape = str | PathLike[str] | Iterable[Input]
-"""A file (JSON Lines, `.gz`, a recording, LOBSTER), or its events in their order."""
+"""A file (JSON Lines, `.gz`, a recording, Parquet, LOBSTER), or its events in their order."""
 
 SettingsGiven = Mapping[str, Any] | str | PathLike[str]
 """What differs from the defaults, by section or by path (`{"risk.position_size": 10}`), or the name of a TOML file."""
@@ -32,6 +36,10 @@ Table = Literal["trades", "signals", "equity", "readings"]
 
 _BATCH = 1_000  # events that are checked before they are fed
 _OWN = Trust(Path("data"))
+
+
+def _times_of(columns: Iterable[str]) -> list[str]:
+    return [name for name in columns if name == "ts" or name.endswith("_ts")]
 
 
 class EquityPoint(msgspec.Struct, frozen=True):
@@ -109,7 +117,28 @@ class Backtest:
                 return importlib.import_module(name).DataFrame(columns)
             except ImportError:
                 continue
-        raise UserError(f"to_frame needs {library or 'pandas or polars'}: `pip install {library or 'pandas'}` adds it")
+        wanted = library or "pandas or polars"
+        raise UserError(f"data frames need {wanted}: pip install 'microbot-trading[research]' adds both")
+
+    def to_pandas(self, table: Table = "trades") -> pandas.DataFrame:
+        """Return a table as a data frame of pandas: a row each, a column a field, times as dates in UTC.
+
+        Raises UserError for a table that there is not, and where pandas is missing.
+        """
+        frame = self.to_frame(table, "pandas")
+        to_datetime = importlib.import_module("pandas").to_datetime
+        for name in _times_of(frame.columns):
+            frame[name] = to_datetime(frame[name], unit="ns", utc=True)
+        return frame
+
+    def to_polars(self, table: Table = "trades") -> polars.DataFrame:
+        """Return a table as a data frame of polars: a row each, a column a field, times as dates in UTC.
+
+        Raises UserError for a table that there is not, and where polars is missing.
+        """
+        frame = self.to_frame(table, "polars")
+        datetime = importlib.import_module("polars").Datetime("ns", "UTC")
+        return cast("polars.DataFrame", frame.cast(dict.fromkeys(_times_of(frame.columns), datetime)))
 
     def __repr__(self) -> str:
         pnl = self.summary.get("total_pnl", 0.0)
@@ -179,7 +208,7 @@ def replay(
     that a recording names is run only if the recording is a session of `data_dir`, or with `trust`.
 
     Args:
-        tape: A recording, JSON Lines (`.gz`), or LOBSTER.
+        tape: A recording, JSON Lines (`.gz`), Parquet, or LOBSTER.
         strategy: As of `backtest`.
         settings: As of `backtest`, over those that were recorded.
         out: A folder for `signals.jsonl`, `trades.jsonl` and `summary.json`; it is made if need be.

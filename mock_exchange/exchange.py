@@ -98,6 +98,8 @@ class Exchange:
         if events:
             self.published += len(events)
             venue.matching.most_displayed = self.faults.status("slow_fills")
+            venue.matching.worse_bps = self.faults.value("worse_fills") or 0.0
+            venue.matching.order_delay_ns = int((self.faults.value("slow_orders") or 0.0) * SECOND / 1_000)
             published = self._market_data_faults(venue.advance(self._reports(map(venue.splits.adjust, events))))
             self._publish(published, venue.take_updates())
         now = market.now(monotonic_ns)

@@ -66,6 +66,8 @@ _GROUPS = {
         Fault("early_fills", 200, 0, 60_000, "real ms", "an order is answered so long after its fills are reported"),
         Fault("latency", 100, 0, 60_000, "real ms", "a REST call is answered up to so much later"),
         Fault("slow_fills", 1, 1, 1e9, "shares", "a quote lets orders have no more than this"),
+        Fault("worse_fills", 1, 0, 1_000, "basis points", "a fill is so much worse than what is displayed"),
+        Fault("slow_orders", 100, 0, 60_000, "market ms", "an order is accepted at once, but cannot be filled before"),
         Fault("late_cancels", 5, 0, 86_400, "market s", "a cancel is confirmed at once, but comes into effect later"),
         Fault("foreign_orders", 1, 1, 1e6, "shares", "an order and a position that no client made are in the accounts"),
     ),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from research.commands import report, sweep
+from research.commands import calibrate, importing, replay, report, sweep
 from service import cli
 
+cli.app.command(name="import")(importing.import_)
 cli.app.command()(report.report)
 cli.app.command()(sweep.sweep)
+cli.app.command()(replay.replay)  # in place of the service's, which knows one tape
+cli.app.command()(calibrate.calibrate)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -85,6 +85,10 @@ class Venue:
         self._floor.matching.most_displayed = None
         self.refuses_until = 0
 
+    def worsen_fills(self, bps: float) -> None:
+        """Fill orders at so many basis points worse than what is displayed, but never beyond their limit."""
+        self._floor.matching.worse_bps = bps
+
     def advance(self, now: int) -> list[Event]:
         """Advance the market up to `now`; return what happened there."""
         events = self._gaps.apply(self._market.due(now, 10_000))

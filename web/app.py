@@ -31,7 +31,7 @@ from msgspec import Meta
 
 from actors.messages import FeedState, TradingState
 from web.access import Access, is_known, session_left
-from web.assets import Asset, Assets
+from web.assets import FIRST_VIEW, Asset, Assets
 from web.chart import UnknownSymbol, chart_of
 from web.commands import Commands, SendCommand
 from web.deadline import Moment
@@ -63,6 +63,7 @@ MOST_LOOKED = 16
 _MOST_NAME = 64
 _MAX_BODY = 4_096
 _SEND_BUFFER = 16 * 1024
+_IN_PAGE = b'<script type="application/json" id="first-view">%b</script>'
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -170,8 +171,14 @@ def _file(request: web.Request, asset: Asset, caching: str) -> web.Response:
 
 
 async def _page(request: web.Request) -> web.Response:
-    pages = request.app[ASSETS].pages
-    return _file(request, pages["index.html" if is_known(request) else "login.html"], "no-cache")
+    """Answer with the page, and in it what there is to show: its first figures need not wait for a stream."""
+    pages, hub = request.app[ASSETS].pages, request.app[HUB]
+    if not is_known(request):
+        return _file(request, pages["login.html"], "no-cache")
+    told = hub.first_view()
+    view = b"" if told is None else _IN_PAGE % told.replace(b"<", rb"\u003c")  # it must not end its own element
+    page = pages["index.html"].body.replace(FIRST_VIEW, view)
+    return web.Response(body=page, content_type="text/html", charset="utf-8")
 
 
 async def _static(request: web.Request) -> web.Response:

@@ -19,6 +19,9 @@ import msgspec
 
 STATIC = Path(__file__).parent / "static"
 
+FIRST_VIEW = b"<!-- first view -->"
+"""In whose place the page gets what there is to show when it is asked for."""
+
 CHART_LIBRARY = "vendor/lightweight-charts.js"
 """Put there when the package is built; without it the page says so in the chart's place."""
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count, islice
 
+import msgspec
 from aiohttp_sse import EventSourceResponse
 
 from web.answers import Answers
@@ -323,6 +324,14 @@ class Hub:
             yield client
         finally:
             del self._clients[client.name]
+
+    def first_view(self) -> bytes | None:
+        """Return as JSON what a stream begins with if no symbol is asked for; None before the bot has spoken."""
+        age_s = self.age_s()
+        if age_s is None:
+            return None
+        look = self._look_of(frozenset())
+        return msgspec.json.encode({"snapshot": self.model.snapshot(look), "quiet_s": round(age_s, 3)})
 
     def look(self, name: str, wanted: Look) -> bool:
         """Let a client look at other symbols: its stream tells all of those that are new. False if it is not there."""

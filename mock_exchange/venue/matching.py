@@ -24,6 +24,7 @@ Deterministic and without I/O: events, requests and the time are handed in; ids 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from itertools import chain
 
 from msgspec.structs import asdict, replace
@@ -83,9 +84,12 @@ class Matching:
         self.prices: dict[str, int] = {}  # where each stock was traded last, points
         self.assets = dict.fromkeys(symbols, Asset())
         self.most_displayed: int | None = None  # shares that a quote shows to orders at most; None is as it comes
+        self.worse_bps = 0.0  # basis points by which an execution is worse than what is displayed
+        self.order_delay_ns = 0  # between an order's acceptance and the moment at which it can be filled
         self.legs_for_parts = False  # whether legs guard what an entry has bought that ends partly filled
         self._books = {symbol: Book() for symbol in self.assets}
         self._new_orders = OrderFactory(ids)
+        self._on_the_way: list[tuple[int, str]] = []  # orders that are accepted, and due in the book at a time
         self._aging = Aging(self.orders, self.accounts, start_ns)
         # The end of the venue's day, when day orders expire: a close of New York, or else 16:00 there on each date.
         self._end_of_day = hours.close_after if trading_hours else day_end
@@ -97,6 +101,8 @@ class Matching:
     def apply(self, event: Event) -> None:
         """Apply an event of the market: display a quote or record a trade, and fill the orders that it reaches."""
         self.roll(event.ts)
+        while self._on_the_way and self._on_the_way[0][0] <= event.ts:
+            self._arrive(*heappop(self._on_the_way))
         book = self._books[event.symbol]
         if isinstance(event, Quote):
             most = self.most_displayed
@@ -183,7 +189,7 @@ class Matching:
                     waiting = True
 
     def _execute(self, book: Book, order: Order, ts: int) -> None:
-        price = book.price[order.side]
+        price = _worsened(book.price[order.side], order, self.worse_bps)
         left = order.left if order.notional is None else _left_at(price, order, order.notional)
         parts = min(left, book.shares[order.side])
         book.shares[order.side] -= parts + -parts % SHARE
@@ -331,11 +337,24 @@ class Matching:
         return order
 
     def _place(self, book: Book, order: Order, now: int) -> None:
-        """Put a taken order into the book, fill what can be filled, and take out what may not wait."""
+        """Let a taken order work: at once, unless orders take their time to the book."""
         if order.kind is Kind.TRAILING_STOP:
             self.orders.store(order, order := replace(order, best=book.last, stop=_trailing_stop(order, book.last)))
-        fits = book.shares[order.side] >= order.qty
         order = self.orders.change(order, Change.NEW, now)
+        if self.order_delay_ns:
+            heappush(self._on_the_way, (now + self.order_delay_ns, order.id))
+        else:
+            self._enter(book, order, now)
+
+    def _arrive(self, due: int, order_id: str) -> None:
+        """Put an order that was on its way into the book, unless it was canceled meanwhile."""
+        order = self.orders[order_id]
+        if order.status in OPEN:
+            self._enter(self._books[order.symbol], order, due)
+
+    def _enter(self, book: Book, order: Order, now: int) -> None:
+        """Put an order into the book, fill what can be filled, and take out what may not wait."""
+        fits = book.shares[order.side] >= order.qty
         book.add(order)
         if order.order_class is OrderClass.OCO and order.parent is None:
             self._place_legs(book, order, order.qty, now)
@@ -376,6 +395,16 @@ class Matching:
             self.orders.store(
                 parent, replace(parent, legs=tuple(new.id if leg == old.id else leg for leg in parent.legs))
             )
+
+
+def _worsened(price: int, order: Order, bps: float) -> int:
+    """Return what an order gets where fills are worse than what is displayed: never beyond its limit."""
+    if not bps:
+        return price
+    by = round(price * bps / 10_000)
+    if order.side is Side.BUY:
+        return price + by if order.limit is None else min(price + by, order.limit)
+    return max(1, price - by) if order.limit is None else max(price - by, order.limit)
 
 
 def _left_at(price: int, order: Order, notional: int) -> int:

@@ -1,1 +1,1 @@
-"""The commands of this room, a module a command: options, and what is said to a person."""
+"""The commands that ask questions of recorded data, a module a command: they load what is heavy when they run."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from research.report.figures import Figures, Row
-from research.report.words import step_name
+from research.report.words import signed, step_name
 from service.errors import UserError
 
 Spec = dict[str, Any]
@@ -62,7 +62,13 @@ def svg(spec: Spec) -> str:
         import vl_convert
     except ImportError:
         raise UserError("the page needs more: `pip install 'microbot-trading[research]'` adds it") from None
-    whole = {"$schema": _SCHEMA, "background": None, "config": _CONFIG, "padding": 4, **spec}
+    whole = {
+        "$schema": _SCHEMA,
+        "background": None,
+        "config": _CONFIG,
+        "padding": {"left": 12, "right": 8, "top": 6, "bottom": 4},
+        **spec,
+    }
     return slim(vl_convert.vegalite_to_svg(whole))
 
 
@@ -85,8 +91,6 @@ def _quantity(field: str, title: str, **more: Any) -> Spec:
 
 def drawings(found: Figures) -> Iterator[tuple[str, str, Spec]]:
     """Return each drawing: its name, what it shows in a sentence, and its specification."""
-    if found.money["steps"]:
-        yield "money", "Where the money of a trade went: mean a trade, with its interval", money(found)
     if found.trades:
         yield "exits", "Trades by what they came to, and by why they ended", exits(found)
         yield "hours", f"Mean a trade by the hour of its entry ({found.source['zone']})", means(found.hours, "hour")
@@ -111,13 +115,9 @@ def money(found: Figures) -> Spec:
         mean = step.bp.mean or 0.0
         start, end = (level, level - mean) if step.is_cost else (0.0, mean)
         reach = None if step.bp.low is None or step.bp.high is None else (step.bp.high - step.bp.low) / 2
-        name = (
-            step_name(step.name, found.money["gross_is"])
-            .replace("earned at ", "at ")
-            .replace("the middle of the quote", "mid")
-        )
+        name = {"gross": "before costs"}.get(step.name, step_name(step.name, found.money["gross_is"]))
         row = {"step": name, "start": start, "end": end, "value": -mean if step.is_cost else mean}
-        row["label"] = f"{row['value']:+.1f}".replace("-", "\N{MINUS SIGN}")
+        row["label"] = signed(float(row["value"]))
         if reach is not None and step.bp.low is not None and step.bp.high is not None:
             low, high = (start - step.bp.high, start - step.bp.low) if step.is_cost else (step.bp.low, step.bp.high)
             row |= {"low": low, "high": high}
@@ -278,6 +278,7 @@ def in_order(found: Figures) -> Spec:
             "x": _quantity("number", title, axis={"tickMinStep": 1}, scale={"zero": False, "nice": False}),
             "x2": {"field": "to"},
             "y": _quantity("value", "P/L, $"),
+            "y2": {"datum": 0},
             "color": _TONE,
         },
     )

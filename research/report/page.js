@@ -4,6 +4,7 @@
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const library = window.LightweightCharts;
   const LONGEST_GAP_S = 1800; // of a market that is open: longer ones are left out of the time axis
+  const MANY_BARS = 1500; // in sight: marks are small then
   const root = document.documentElement;
   const minus = (text) => text.replace("-", "\u2212");
   const clock = new Intl.DateTimeFormat("en-GB", { timeZone: data.zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -59,13 +60,14 @@
   const charts = [];
   const slot = (seconds, width) => Math.floor(seconds) - (Math.floor(seconds) % width);
 
-  function marksOf(symbol, width, c) {
+  /** Arrows at entries and dots at exits; small where many stand close. */
+  function marksOf(symbol, width, c, small) {
     const marks = [];
     for (const trade of data.trades) {
       if (data.symbols[trade[0]] !== symbol) continue;
       const [, long, entry, entryPrice, exit, exitPrice, pnl] = trade;
-      marks.push({ time: slot(entry, width), price: entryPrice, position: long ? "atPriceBottom" : "atPriceTop", shape: long ? "arrowUp" : "arrowDown", color: c.text, size: 1 });
-      marks.push({ time: slot(exit, width), price: exitPrice, position: "atPriceMiddle", shape: pnl > 0 ? "circle" : "square", color: pnl > 0 ? c.up : c.down, size: 0.6 });
+      marks.push({ time: slot(entry, width), price: entryPrice, position: long ? "atPriceBottom" : "atPriceTop", shape: long ? "arrowUp" : "arrowDown", color: c.text, size: small ? 0.4 : 1 });
+      marks.push({ time: slot(exit, width), price: exitPrice, position: "atPriceMiddle", shape: pnl > 0 ? "circle" : "square", color: pnl > 0 ? c.up : c.down, size: small ? 0.25 : 0.6 });
     }
     return marks.sort((a, b) => a.time - b.time);
   }
@@ -75,11 +77,11 @@
     const line = chart.addSeries(library.LineSeries, { lineWidth: 1.5, priceLineVisible: false, lastValueVisible: false });
     const markers = library.createSeriesMarkers(line, [], { zOrder: "top" });
     const chosen = document.getElementById("symbol");
-    let bars = null;
+    let bars = null, small = true;
     function paint(c) {
       dress(chart, c);
       line.applyOptions({ color: c.accent });
-      if (bars) markers.setMarkers(marksOf(bars.symbol, bars.width, c));
+      if (bars) markers.setMarkers(marksOf(bars.symbol, bars.width, c, small));
     }
     function show(symbol) {
       bars = { symbol, width: data.bars[symbol].width };
@@ -88,6 +90,13 @@
       paint(colours(false));
       chart.timeScale().fitContent();
     }
+    chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      const now = range !== null && range.to - range.from > MANY_BARS;
+      if (now !== small) {
+        small = now;
+        paint(colours(false));
+      }
+    });
     chosen?.addEventListener("change", () => show(chosen.value));
     document.getElementById("whole").addEventListener("click", () => chart.timeScale().fitContent());
     show(Object.keys(data.bars)[0]);

@@ -240,9 +240,10 @@ def _table(rows: list[list[str]], last_is_total: bool = False) -> str:
 
 def _steps(found: Figures) -> str:
     return (
+        f'<div class="pair"><div>{charts.svg(charts.money(found))}</div><div>'
         f'{_table(step_cells(found), last_is_total=True)}<p class="quiet">Mean a trade in basis points of the '
         "entry\u2019s value. The trigger is the tick of the signal, and the moment at which the exit was decided; "
-        "slippage is what was paid beyond the quote\u2019s side there.</p>"
+        "slippage is what was paid beyond the quote\u2019s side there.</p></div></div>"
     )
 
 

@@ -25,6 +25,7 @@ _GROSS = {
     "fills": "at the prices of the fills (no quotes are known)",
 }
 _MOST_SAID = 1_000_000
+_SHOWN_BP = 0.05  # what rounds to nothing is no cost to speak of
 
 
 def signed(value: float, places: int = 1) -> str:
@@ -123,15 +124,19 @@ def _of_edge(found: Figures) -> list[str]:
     where = _GROSS[found.money["gross_is"]]
     said = f"Before costs, {where}: {spanned(gross)} a trade"
     if gross.is_above_zero:
-        said += ", an edge beyond luck."
+        said += ", more than luck."
     elif gross.is_below_zero:
-        said += ", worse than luck: the signals point the wrong way."
+        said += ", less than bad luck would explain: the signals point the wrong way."
     elif gross.low is not None:
         said += ", which is no edge that could be told from none."
     else:
         said += "."
-    costs = [f"{name} {step.bp.mean:.1f} bp" for name, step in steps.items() if step.is_cost and step.bp.mean]
-    took = f" Of that {', '.join(costs)} went; {bp(steps['net'].bp.mean)} a trade was left." if costs else ""
+    costs = [
+        f"{name} {'took' if step.bp.mean > 0 else 'gave'} {abs(step.bp.mean):.1f} bp"
+        for name, step in steps.items()
+        if step.is_cost and step.bp.mean and abs(step.bp.mean) >= _SHOWN_BP
+    ]
+    took = f" Then {', '.join(costs)}; {bp(steps['net'].bp.mean)} a trade was left." if costs else ""
     if found.money["gross_is"] == "last":
         took += " Prints bounce between bid and ask, so real fills would cost about a spread more."
     return [said + took]
@@ -145,13 +150,13 @@ def _of_expectation(found: Figures) -> list[str]:
     placed = {
         "below": "fewer",
         "above": "more",
-        "open": "that fits, or is not ruled out",
+        "open": "that is not ruled out",
         "too few trades": "too few trades to say",
     }
     earned = {
-        "below": "no: less",
-        "above": "yes, and more",
-        "open": "not ruled out" if not _reached(mean["found"]) else "that fits",
+        "below": "less than that",
+        "above": "more than that",
+        "open": "that is not ruled out" if not _reached(mean["found"]) else "that fits",
         "too few trades": "too few trades to say",
     }
     return [
@@ -191,8 +196,8 @@ def of_blocks(found: Figures) -> str:
         return f"Intervals: 95 %, over {blocks['count']} trading days, each taken as one block."
     days = counted(blocks["days"], "day")
     return (
-        f"Intervals: 95 %, over {blocks['count']} {blocks['said']}, for {days} are fewer than {blocks['least_days']}: "
-        "they tell how this market was then, not how another day will be. Nothing is annualised."
+        f"Intervals: 95 %, over {blocks['count']} {blocks['said']}, as {days} cannot stand for others (from "
+        f"{blocks['least_days']} on a block is a day): they tell how this market was then. Nothing is annualised."
     )
 
 
@@ -279,9 +284,17 @@ def step_cells(found: Figures) -> list[list[str]]:
         span = "too few trades"
         if step.bp.low is not None and step.bp.high is not None:
             low, high = sorted((step.bp.low * sign, step.bp.high * sign))
-            span = f"{signed(low)} to {signed(high)}"
+            span = "always the same" if step.bp.method == "same" else f"{signed(low)} to {signed(high)}"
         name = step_name(step.name, told["gross_is"])
-        rows.append([name, bp((step.bp.mean or 0.0) * sign), span, step.bp.method, profit(step.total * sign)])
+        rows.append(
+            [
+                name,
+                bp((step.bp.mean or 0.0) * sign),
+                span,
+                "" if step.bp.method in ("same", "too few trades") else step.bp.method,
+                profit(step.total * sign),
+            ]
+        )
     return rows
 
 

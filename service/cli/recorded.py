@@ -15,7 +15,7 @@ from service.visible import visible, visible_json
 
 
 def replay(
-    tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, or LOBSTER.")],
+    tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, Parquet, or LOBSTER.")],
     config: Config = None,
     assignments: Assignments = None,
     strategy: Strategy = None,

@@ -151,7 +151,7 @@ def info(path: Path) -> TapeInfo:
 
 
 def batches(path: Path, columns: Sequence[str] | None = None, rows: int = BATCH) -> Iterator[pa.RecordBatch]:
-    """Give a tape's rows in order, so many at once; only those columns, if they are named.
+    """Give a tape's rows in order, so many at once; only those columns, if they are named, in the order of the schema.
 
     The dictionary of `symbol` is always `TapeInfo.symbols`, so that its indices mean the same in every batch. Raises
     UserError for what is no tape, or damaged.
@@ -247,21 +247,32 @@ def _read(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[tupl
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         if columns is not None and (unknown := set(columns) - set(schema().names)):
             raise ValueError(f"a tape has no column {', '.join(sorted(unknown))}")
+        wanted = [name for name in schema().names if columns is None or name in columns]
         before = len(_MAGIC)
         for number, group in enumerate(groups):
             size = sum(group.column(column).total_compressed_size for column in range(group.num_columns))
             done = 0
-            stream = file.iter_batches(
-                rows, row_groups=[number], columns=None if columns is None else list(columns), use_threads=False
-            )
+            stream = file.iter_batches(rows, row_groups=[number], columns=_filled(group, wanted), use_threads=False)
             while (batch := _next(path, stream)) is not None:
                 done += len(batch)
                 last = done >= group.num_rows and number == len(groups) - 1
                 yield (
-                    _with_symbols(batch, symbols),
+                    _whole(batch, wanted, symbols),
                     path.stat().st_size if last else (before + size * done // max(1, group.num_rows)),
                 )
             before += size
+
+
+def _filled(group: Any, wanted: Sequence[str]) -> list[str]:
+    """Return the columns that are not null in every row of a group: the others need not be read."""
+    filled = []
+    for at in range(group.num_columns):
+        column = group.column(at)
+        told = column.statistics
+        empty = told is not None and told.has_null_count and told.null_count == group.num_rows
+        if column.path_in_schema in wanted and (not empty or column.path_in_schema in ("kind", "symbol")):
+            filled.append(column.path_in_schema)
+    return filled
 
 
 def _next(path: Path, stream: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
@@ -271,17 +282,21 @@ def _next(path: Path, stream: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None
         raise _damaged(path, error) from None
 
 
-def _with_symbols(batch: pa.RecordBatch, symbols: pa.Array) -> pa.RecordBatch:
-    """Return a batch whose symbols are indices of all those of the tape."""
-    at = batch.schema.get_field_index("symbol")
-    if at < 0:
-        return batch
-    column = batch.column(at)
-    if column.dictionary.equals(symbols):
-        return batch
+def _whole(batch: pa.RecordBatch, wanted: Sequence[str], symbols: pa.Array) -> pa.RecordBatch:
+    """Return a batch with all the columns that are wanted, and with the symbols of the tape as its dictionary."""
     pa = _arrow()
-    codes = pa.compute.index_in(column.dictionary, symbols).take(column.indices)
-    return batch.set_column(at, batch.schema.field(at), pa.DictionaryArray.from_arrays(codes, symbols))
+    arrays = []
+    for name in wanted:
+        at = batch.schema.get_field_index(name)
+        if at < 0:
+            array = pa.nulls(len(batch), schema().field(name).type)
+        else:
+            array = batch.column(at)
+            if name == "symbol" and not array.dictionary.equals(symbols):
+                codes = pa.compute.index_in(array.dictionary, symbols).take(array.indices)
+                array = pa.DictionaryArray.from_arrays(codes, symbols)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
 
 
 class _Events:
@@ -291,27 +306,30 @@ class _Events:
         self._pc = _arrow().compute
         # As the lines of a tape in JSON are read: whatever may be fed may stand there.
         self._line = JsonLines[Input](Input).line
-        self._makers = {TRADE: self._trades, QUOTE: self._quotes, CLOCK: self._clocks, OTHER: self._others}
+        self._makers: dict[int, Callable[[pa.RecordBatch], Sequence[Input | None]]] = {
+            TRADE: self._trades,
+            QUOTE: self._quotes,
+            CLOCK: self._clocks,
+            OTHER: self._others,
+        }
 
     def __call__(self, batch: pa.RecordBatch) -> list[Input]:
         """Return the events of a batch, those left out that no tape may have."""
-        kinds = self._pc.unique(batch.column("kind")).to_pylist()
-        if len(kinds) == 1:
-            made = self._makers.get(kinds[0], _nothing)(batch)
-        else:
-            column = batch.column("kind")
-            given = {
-                kind: iter(self._makers.get(kind, _nothing)(batch.filter(self._pc.equal(column, kind))))
-                for kind in kinds
-            }
-            made = list(map(next, map(given.__getitem__, column.to_pylist())))
+        column = batch.column("kind")
+        kinds = self._pc.unique(column).to_pylist()
+        if kinds == [TRADE]:  # by far the most common
+            return self._trades(batch)
+        given = {
+            kind: iter(self._makers.get(kind, _nothing)(batch.filter(self._pc.equal(column, kind)))) for kind in kinds
+        }
+        made = map(next, map(given.__getitem__, column.to_pylist()))
         return [event for event in made if event is not None]
 
-    def _trades(self, rows: pa.RecordBatch) -> list[Input | None]:
+    def _trades(self, rows: pa.RecordBatch) -> list[Input]:
         bid, ask = self._sides(rows)
         ids = self._ids(rows.column("id"))
         columns = [self._symbols(rows), *(rows.column(name).to_pylist() for name in ("ts", "price", "size"))]
-        made: list[Input | None] = list(map(Trade, *columns, bid, ask, ids))  # a call a trade, and none of ours
+        made: list[Input] = list(map(Trade, *columns, bid, ask, ids))  # a call a trade, and none of ours
         for at in self._unsound(rows):
             made[at] = Refused(BAD_TRADE)
         return made

@@ -83,21 +83,25 @@ def replay(
     see: Callable[[Fact], None] = noop,
     fail_fast: bool = False,
     debug: bool = False,
+    simulated: bool | None = None,
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there.
 
     The recording of a session at a broker has what the broker said to that session's orders. Where settings or strategy
-    are others than its own, fills are simulated instead, and that is said.
+    are others than its own, fills are simulated instead, and that is said; `simulated` decides that for the caller.
 
     `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
     which a strategy raises.
     """
     tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
-    simulated = recorded is not None and other_orders(recorded, settings, strategy)
+    asked, simulated = simulated, bool(recorded and recorded.book) and simulated is not False
+    if simulated and asked is None and recorded is not None:
+        simulated = other_orders(recorded, settings, strategy)
     if simulated:
         settings = simulation.settings_of(tape, settings)
-        say(simulation.said_of(tape, settings))
+        if asked is None:
+            say(simulation.said_of(tape, settings))
     chosen = strategies.lineup(strategy, settings)
 
     with ExitStack() as stack:
@@ -206,9 +210,7 @@ def core_of(
 
 
 def other_orders(recorded: tapes.SettingsRecorded, settings: Settings, strategy: strategies.Wanted) -> bool:
-    """Whether a session at a broker may send other orders now than it did: what the broker said is of those alone."""
-    if not recorded.book:
-        return False
+    """Whether a session may send other orders now than it did: what a broker said is of those alone."""
     then = settings_.load(recorded=recorded.settings, environment={})
     same = strategy == recorded.strategy or isinstance(strategy, StrategySource)
     return not same or settings.core != then.core

@@ -723,3 +723,40 @@ def test_a_replacement_is_no_way_around_it() -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.WASH_TRADE
     assert isinstance(venue.replace(bid, limit=91 * DOLLAR), Order)
+
+
+# ------------------------------------------------------------------------------------------- slow and worse fills
+
+
+def test_worse_fills_are_worse_than_the_quote_and_never_beyond_the_limit() -> None:
+    v = Venue()
+    v.venue.worse_bps = 10.0
+    bought, capped = v.buy(1), v.buy(1, limit=100.05)
+    sold = v.sell(2)
+    paid = {order.id: v.venue.orders[order.id].paid // v.venue.orders[order.id].filled for order in (bought, capped)}
+    assert paid == {bought.id: round(100.02 * 1.001 * DOLLAR), capped.id: round(100.05 * DOLLAR)}
+    assert v.venue.orders[sold.id].paid // (2 * SHARE) == round(100.00 * 0.999 * DOLLAR)
+
+
+def test_a_slow_order_is_filled_at_the_quote_that_it_meets() -> None:
+    v = Venue()
+    v.venue.order_delay_ns = 3 * SECOND // 2
+    slow = v.buy(1)
+    assert v.venue.orders[slow.id].status is Status.NEW
+    v.quote(101.00, 101.02)
+    assert v.venue.orders[slow.id].filled == 0
+    v.quote(102.00, 102.02)  # half a second too late for it
+    found = v.venue.orders[slow.id]
+    assert found.status is Status.FILLED
+    assert found.paid == round(101.02 * DOLLAR) * SHARE
+    assert [update.ts for update in v.updates if update.change is Change.FILL] == [START + 5 * SECOND // 2]
+
+
+def test_a_slow_order_that_is_canceled_on_its_way_never_arrives() -> None:
+    v = Venue()
+    v.venue.order_delay_ns = SECOND // 2
+    slow = v.buy(1)
+    v.venue.cancel("ann", slow.id, v.ts)
+    v.quote(100.00, 100.02)
+    assert v.venue.orders[slow.id].status is Status.CANCELED
+    assert v.venue.orders[slow.id].filled == 0

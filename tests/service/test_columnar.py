@@ -14,17 +14,21 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import microbot as microbot_
 from actors.engine.core import Input
 from pipeline.events import Clock, Prints, Quote, Refused, Trade
 from pipeline.venues.conditions import PrintKind
 from pipeline.venues.jsonl import BAD_TRADE
+from service.check.trial_tapes import events_of
 from service.errors import UserError
 from service.recorded import columnar, replay as replaying, tapes
 from service.recorded.columnar import CLOCK, QUOTE, TRADE, Source, TapeInfo, TapeWriter, rows_of
 from service.settings import Settings
 from tests.service.test_cli import Run, assert_one_line, bytes_of, run
 from tests.service.test_replay import OWN
+from tests.service.test_run import EAGER, LATE, with_settings, write_tape
 from tests.support import shared
+from tests.support.live import Bot, microbot
 from tests.support.market import START, at, clock, gap, quote, tape, trade
 from tests.support.random_tapes import seeded_tape
 from tests.support.shared import Vector
@@ -362,3 +366,28 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     columnar_of(path, [MANY])
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     assert_one_line(run("replay", path), "need pyarrow", "pip install 'microbot-trading[research]'")
+
+
+def test_a_bot_plays_columns_and_its_recording_replays_to_the_same(tmp_path: Path) -> None:
+    write_tape(tmp_path / "tape.jsonl", 120)
+    told = columnar_of(tmp_path / "t.parquet", tapes.read(tmp_path / "tape.jsonl"))
+    feed = ("--feed", "tape:t.parquet", "--speed", "1000", *with_settings(*EAGER, LATE))
+    with Bot(tmp_path, *feed, "--record", "r.jsonl.gz") as bot:
+        summary = bot.ended()
+    assert summary["ticks"] == told.counts["trade"]
+    replayed = microbot("replay", "r.jsonl.gz", cwd=tmp_path)
+    assert msgspec.json.decode(replayed.stdout) == summary
+
+
+def test_python_reads_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    day = list(seeded_tape(2))
+    columnar_of(path, [day])
+    assert list(microbot_.read_tape(path)) == day
+    assert microbot_.backtest(path).summary == microbot_.backtest(day).summary
+
+
+def test_a_strategy_is_tried_on_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columnar_of(path, [MANY])
+    assert events_of(path) == [event for event in MANY if isinstance(event, Trade | Quote | Clock)]

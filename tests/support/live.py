@@ -284,10 +284,14 @@ FREE_PORTS = {"MICROBOT_WEB__PORT": "0", "MICROBOT_EXCHANGE__PORT": "0"}
 """The default ports may belong to a bot of the user who runs the tests."""
 
 
+UNHURRIED = {"MICROBOT_WEB__ANSWER_TIMEOUT_S": "60"}
+"""A command from a page is refused when it is late, and on a busy machine it easily is."""
+
+
 def environment() -> dict[str, str]:
     """Return an environment without settings of this machine's bot or ways around this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROBOT_")}
-    return kept | FREE_PORTS | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
+    return kept | FREE_PORTS | UNHURRIED | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
 
 
 def microbot(*arguments: object, cwd: Path, said: str = "") -> subprocess.CompletedProcess[str]:

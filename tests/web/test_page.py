@@ -494,6 +494,21 @@ def test_a_script_in_a_symbol_or_a_reason_is_shown_as_text(browser: Browser, web
     assert clean(browser.visit(web_process.url, scenario), web_process)
 
 
+def test_the_first_figures_wait_for_no_stream_and_the_page_says_when_none_comes(
+    browser: Browser, web_process: WebProcess
+) -> None:
+    async def scenario(page: Page) -> None:
+        for path in ("**/events*", "**/api/changes*", "**/stream-worker.js"):
+            await page.context.route(path, lambda route: route.abort())
+        await page.reload()
+        await expect(page.locator("#price")).to_have_text("150.25")
+        await expect(page.locator("#trading-state")).to_have_text("PAUSED")
+        await expect(page.locator("#link-state")).to_have_text("not connected")
+
+    web_process.tell(session(), ticks(150.25), state(TradingState.PAUSED, "by hand"))
+    browser.visit(web_process.url, scenario)
+
+
 def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, web_process: WebProcess) -> None:
     async def next_command() -> Command:
         return await asyncio.to_thread(web_process.next_command, "trading stays HALTED")

@@ -3,6 +3,7 @@
 import { Alerts } from "./alerts.js";
 import { chosen } from "./choices.js";
 import { Commands } from "./commands.js";
+import { firstShown, heard, isOpening, link, store } from "./first.js";
 import * as format from "./format.js";
 import { listen } from "./keys.js";
 import { drawBanners } from "./panels/banners.js";
@@ -26,14 +27,12 @@ import { drawTicks } from "./panels/ticks.js";
 import { drawHeaderDay } from "./panels/header-day.js";
 import { TradesPanel } from "./panels/trades.js";
 import { View } from "./panels/view.js";
-import { Store } from "./store.js";
 import { decisionIn } from "./story.js";
 import { Stream } from "./stream.js";
 import { drawTab } from "./tab.js";
 import { reloadIfReplaced } from "./version.js";
 import { Zones } from "./zones.js";
 
-const store = new Store();
 const chart = new ChartPanel();
 const commands = new Commands();
 const mockExchange = new MockExchange(document.getElementById("exchange-panel"), store);
@@ -48,7 +47,6 @@ const view = new View(zones, alerts);
 const dirty = new Set();
 let selected = decodeHash();
 let connected = false;
-let heardAt = Date.now(); // by the wall clock, which goes on while a laptop sleeps
 let scheduled = false;
 
 function decodeHash() {
@@ -68,12 +66,6 @@ function select(name) {
   selected = name;
   history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   mark("everything");
-}
-
-/** A symbol to begin with: one of which all is told. */
-function firstShown() {
-  const symbols = [...store.symbols.values()];
-  return (symbols.find((symbol) => symbol.whole) ?? symbols[0])?.name;
 }
 
 const current = () => store.symbols.get(selected);
@@ -125,9 +117,6 @@ const PARTS = {
   looks: () => drawLooks(store, () => mark("looks")),
   notices: () => drawNotices(store),
 };
-
-/** How the page hears of the bot, and when it did last. */
-const link = () => ({ how: store.link.state, heardAt });
 
 function showBanners() {
   drawBanners(store, link(), (command, symbol) => commands.send(command, "", symbol));
@@ -181,7 +170,7 @@ function mark(...parts) {
 
 const listener = {
   events: (told, at) => {
-    heardAt = at;
+    heard.at = at;
     for (const [name, data] of told) {
       mark(...store.apply(name, data));
       if (name !== "snapshot") continue;
@@ -191,7 +180,7 @@ const listener = {
     alerts.look(store);
   },
   whole: (told, at) => {
-    heardAt = at;
+    heard.at = at;
     Object.assign(store, told);
     alerts.forget();
     alerts.look(store);
@@ -199,7 +188,7 @@ const listener = {
     mockExchange.look();
   },
   turned: (link) => {
-    store.link = link;
+    if (link.state !== "lost" || !isOpening()) store.link = link;
     if (!connected && link.state !== "lost") reloadIfReplaced();
     connected = link.state !== "lost";
     mark("status", "price", "why", "position");
@@ -238,4 +227,5 @@ listen((name) => {
 setInterval(() => drawTab(store, selected, connected), 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
+if (store.loaded) mark("everything");
 const stream = new Stream(listener, selected);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from research.workers.choice import workers_of
 from research.workers.local import Processes, Serial, Threads
 from research.workers.port import AHEAD, ATTEMPTS, WorkerLost, Workers
+from service.data_folder import running
 from service.errors import UserError
 from tests.research.workers import deeds
 
@@ -191,10 +193,33 @@ def test_the_engine_chooses_where_nobody_does() -> None:
     assert isinstance(workers_of(None, 2, "compiled"), Threads)
 
 
+def test_no_cluster_listens_beside_a_bot(tmp_path: Path) -> None:
+    with running.claim(tmp_path), pytest.raises(UserError, match=r"a bot runs on .*: no Ray cluster is started beside"):
+        workers_of("ray", 2, data_dir=tmp_path)
+
+
+def test_an_address_that_is_none_or_where_nobody_listens_is_said() -> None:
+    for wrong in ("host:", "host:0", "host:70000", "http://host:1", "ray://host"):
+        with pytest.raises(UserError, match="is no address of a Ray cluster: HOST:PORT, or ray://HOST:PORT"):
+            workers_of(wrong)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(UserError, match=f"no Ray cluster answers at ray://127.0.0.1:{port}: Connection refused"):
+        workers_of(f"ray://127.0.0.1:{port}")
+
+
+def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("RAY_AUTH_MODE", "")  # set, and set back
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "")
+    with pytest.raises(UserError, match=r"pip install 'microbot-trading\[research,ray\]'"):
+        workers_of("ray", 2, data_dir=tmp_path)
+
+
 def test_wrong_choices_are_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="--jobs wants 1 or more, not 0"):
         workers_of(None, 0)
-    with pytest.raises(UserError, match=r"--on wants one of serial, threads, processes.*not 'cloud'"):
+    with pytest.raises(UserError, match=r"--on wants serial, threads, processes.*not 'cloud'"):
         workers_of("cloud")
     monkeypatch.setitem(sys.modules, "loky", None)
     with pytest.raises(UserError, match=r"pip install 'microbot-trading\[research\]'"):

@@ -7,7 +7,7 @@ import {
 } from "./bars.js";
 import { Shade } from "./shade.js";
 
-const MOST_SLOTS = 6000; // of the time axis; beyond it the oldest go, and a quarter more are let come first
+const MOST_SLOTS = 4000; // of the time axis; beyond it the oldest go, and a quarter more are let come first
 const MOST_UPDATES = 12; // bars that are added one by one: more are drawn at once
 const REACH = 2.5; // lines within so many heights of the prices are kept in sight,
 const NEAR = 0.004; // and within this part of the price
@@ -61,6 +61,7 @@ export class PriceChart {
     this.windowS = 0;
     this.symbol = "";
     this.cut = false; // whether the newest bars were let go, for older ones
+    this.redrew = false; // whether so much came at once that all was drawn
     this.library = window.LightweightCharts;
     if (!this.library) {
       container.hidden = true;
@@ -294,8 +295,10 @@ export class PriceChart {
       changed = live.put(row) || changed;
     }
     for (const row of worths) this.putWorth(row);
+    this.redrew = false;
     const fresh = changed ? live.bars.slice(from) : [];
     if (fresh.length > MOST_UPDATES || this.axis.length + fresh.length > MOST_SLOTS * 1.25) {
+      this.redrew = true;
       this.draw(now);
       return;
     }

@@ -14,6 +14,7 @@ const RANGES = {
   "1h": { span: 3600, width: 5, load: 7200, everyMs: 1000 },
   day: { span: 86_400, width: 60, load: 86_400, everyMs: 1000 },
 };
+const REDRAWN_MS = 1000; // how often a chart is drawn all of which changes, as of a market at many times its speed
 const USUAL = "5m";
 const MOST_STEPS = 8; // back through times without a trade, at once
 const SENTENCE_MS = 2000;
@@ -200,7 +201,8 @@ export class ChartPanel {
   /** Go on with what the stream has said: a canvas is costly, so not as often as it says something. */
   extend() {
     if (this.later || !this.symbol || !this.chart.chart) return;
-    const wait = this.chart.axis.length ? RANGES[this.range].everyMs - (performance.now() - this.drawnAt) : 0;
+    const everyMs = this.chart.redrew ? REDRAWN_MS : RANGES[this.range].everyMs;
+    const wait = this.chart.axis.length ? everyMs - (performance.now() - this.drawnAt) : 0;
     if (wait <= 0) {
       this.extendNow();
       return;

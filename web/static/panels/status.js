@@ -9,7 +9,7 @@ const FEED_TONES = { LIVE: "good", STALE: "warn", CONNECTING: "warn", DOWN: "bad
 const LINK_SAID = { stream: "bot is mute", polling: "polling", lost: "not connected" };
 const STATE_TONES = { ACTIVE: "good", PAUSED: "warn", REDUCING: "warn", HALTED: "bad" };
 
-/** `link` says how the page hears of the bot: "stream", "polling" or "lost", and when it did last (`heardAt`, ms). */
+/** `link` says how the page hears of the bot: "stream", "polling", "lost" or (a page that begins) "opening", and when it did last (`heardAt`, ms). */
 export function drawStatus(store, link) {
   const now = Date.now();
   setText("feed-state", store.feed.state);
@@ -36,7 +36,7 @@ export function drawStatus(store, link) {
 
 /** Grey the pills out where the page does not hear of what they say at once. */
 function drawLink(store, { how, heardAt }, now) {
-  const cut = store.loaded && store.bot.running && (how !== "stream" || !isCurrent({ how, heardAt }, now));
+  const cut = store.loaded && store.bot.running && ((how !== "stream" && how !== "opening") || !isCurrent({ how, heardAt }, now));
   for (const id of ["feed-pill", "state-pill"]) byId(id).classList.toggle("unsure", cut);
   byId("link-pill").hidden = !cut;
   if (!cut) return;

@@ -1,0 +1,152 @@
+"""Rows on their way into a tape: tables of the columns of a tape, with what a print's conditions make of it beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from actors.engine.core import Input
+from pipeline.events import Trade
+from pipeline.venues.conditions import PrintKind, kind_of
+from pipeline.venues.dialect import Event, VolumeOnly
+from service.recorded import columnar
+from service.recorded.columnar import CLOCK, OTHER, QUOTE, TRADE
+
+Numbers = npt.NDArray[Any]
+"""A column of numbers."""
+
+PRINT = "print"
+"""The column beside those of a tape: the place of a `PrintKind` in its list, or null where conditions say nothing."""
+
+UNKNOWN = 16
+"""Added to `PRINT` where one of the codes stands in no table."""
+
+COUNTED = 32
+"""Added to `PRINT` where a dialect has counted the print."""
+
+PRINT_KINDS = tuple(PrintKind)
+
+_NUMBERS = ("price", "size", "bid", "ask", "bid_size", "ask_size")
+_TEXTS = ("id", "conditions", "line")
+
+
+@cache
+def schema() -> pa.Schema:
+    """Return the columns of a tape, and PRINT."""
+    return columnar.schema().append(pa.field(PRINT, pa.int8()))
+
+
+def table(kind: int | Numbers, symbol: str | pa.Array | None, ts: Numbers | pa.Array, **columns: Any) -> pa.Table:
+    """Make rows; `symbol` is one for all or one each, and columns that are not given are null.
+
+    `ts` is int64 in ns. NumPy's NaN becomes null.
+    """
+    count = len(ts)
+    made: dict[str, Any] = {
+        "kind": pa.array(np.full(count, kind, np.int8) if isinstance(kind, int) else kind, pa.int8()),
+        "symbol": _symbols(symbol, count),
+        "ts": ts if isinstance(ts, pa.Array | pa.ChunkedArray) else pa.array(ts, pa.int64()),
+    }
+    for field in schema():
+        if field.name in made:
+            continue
+        value = columns.pop(field.name, None)
+        made[field.name] = pa.nulls(count, field.type) if value is None else _column(value, field.type)
+    assert not columns, columns
+    return pa.table([made[name] for name in schema().names], schema=schema())
+
+
+def _column(value: Any, kind: pa.DataType) -> Any:
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value if value.type == kind else value.cast(kind)
+    return pa.array(value, kind, from_pandas=True)
+
+
+def _symbols(symbol: Any, count: int) -> Any:
+    wanted = pa.dictionary(pa.int32(), pa.string())
+    if symbol is None:
+        return pa.nulls(count, wanted)
+    if isinstance(symbol, str):
+        return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([symbol], pa.string()))
+    if isinstance(symbol, pa.ChunkedArray):
+        symbol = symbol.combine_chunks()
+        if isinstance(symbol, pa.ChunkedArray):
+            symbol = pa.concat_arrays(symbol.chunks) if symbol.num_chunks else pa.array([], pa.string())
+    return symbol if pa.types.is_dictionary(symbol.type) else symbol.cast(pa.string()).dictionary_encode()
+
+
+def of_events(events: Iterable[Event | Input | bytes]) -> pa.Table:
+    """Make rows of events, in their order. A `VolumeOnly` is a print whose size is added to the next tick."""
+    given = list(events)
+    prints: list[int | None] | None = None
+    if any(isinstance(event, VolumeOnly) for event in given):
+        volume = PRINT_KINDS.index(PrintKind.VOLUME) + COUNTED
+        prints = [volume if isinstance(event, VolumeOnly) else None for event in given]
+        given = [_as_print(event) if isinstance(event, VolumeOnly) else event for event in given]
+    made = pa.Table.from_batches([columnar.rows_of(given)])  # type: ignore[arg-type]  # no Undone is among them
+    return made.append_column(schema().field(PRINT), pa.array(prints or [None] * len(given), pa.int8()))
+
+
+def _as_print(event: VolumeOnly) -> Any:
+    return Trade(event.symbol, event.ts, 1.0, event.size, None, None, event.id)
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put rows one behind the other, in one piece, whose symbols have one dictionary."""
+    whole = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
+    return whole.unify_dictionaries().combine_chunks()
+
+
+def numbers(rows: pa.Table, name: str) -> Numbers:
+    """Return a column as NumPy's; null is NaN in numbers, and 0 in whole ones."""
+    column = rows.column(name)
+    if pa.types.is_integer(column.type) and column.null_count:
+        column = pc.fill_null(column, 0)
+    found: Numbers = column.to_numpy()
+    return found
+
+
+def codes(rows: pa.Table) -> tuple[Numbers, list[str]]:
+    """Return each row's symbol as an index of the names beside them; -1 for none."""
+    column = rows.column("symbol")
+    if column.num_chunks > 1:
+        column = column.unify_dictionaries()
+    chunks = column.chunks
+    if not chunks:
+        return np.zeros(0, np.int32), []
+    found = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in chunks]
+    return np.concatenate(found) if len(found) > 1 else found[0], chunks[0].dictionary.to_pylist()
+
+
+def kinds_of_prints(conditions: pa.Array, tape: str, translate: Any = None) -> tuple[pa.Array, pa.Array]:
+    """Return what prints are by their conditions, and their codes joined by commas.
+
+    Each distinct text is looked at once. `translate` makes a list of codes of a text; without it, codes are parted by
+    commas or blanks. Null, and no codes, say nothing.
+    """
+    encoded = conditions.dictionary_encode() if not pa.types.is_dictionary(conditions.type) else conditions
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+    made: list[int | None] = []
+    texts: list[str | None] = []
+    for text in encoded.dictionary.to_pylist():
+        found = translate(text) if translate else str(text).replace(",", " ").split()
+        if not found:
+            made.append(None)
+            texts.append(None)
+            continue
+        kind, unknown = kind_of(tape, found)
+        made.append(PRINT_KINDS.index(kind) + (UNKNOWN if unknown else 0))
+        texts.append(",".join(found))
+    return pa.array(made, pa.int8()).take(encoded.indices), pa.array(texts, pa.string()).take(encoded.indices)
+
+
+__all__ = ["CLOCK", "OTHER", "QUOTE", "TRADE", "codes", "joined", "kinds_of_prints", "numbers", "of_events", "table"]

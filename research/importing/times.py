@@ -1,0 +1,90 @@
+"""Times of other people's files as ns since 1970: units told by their size, texts read exactly."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.venues.units import other_unit
+from research.importing.notes import UNITS, Unit
+from research.importing.rows import Numbers
+from service.errors import UserError
+
+_SHORT = {"seconds": "s", "milliseconds": "ms", "microseconds": "us"}
+_LONG = {"ns": "nanoseconds", **{short: long for long, short in _SHORT.items()}}
+_FIRST, _LAST = 978_307_200, 4_102_444_800  # seconds since 1970: 2001 to 2100
+
+_DECIMAL = pa.decimal128(22, 9)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+
+
+def kind_of(example: str) -> pa.DataType:
+    """Return the type that a column of times is read as, by one of them. Raises ValueError for what is none."""
+    if (found := _NUMBER.fullmatch(example)) is not None:
+        return _DECIMAL if found[1] else pa.int64()
+    kind = pa.timestamp("ns", "UTC") if _ZONED.search(example) else pa.timestamp("ns")
+    try:
+        pa.array([example]).cast(kind)
+    except pa.ArrowException:
+        raise ValueError(example) from None
+    return kind
+
+
+def unit_of(example: float, given: Unit | None, where: str) -> Unit:
+    """Return the unit of times that are numbers, by one of them. Raises UserError where another one was given.
+
+    `where` says where the example stands.
+    """
+    found = _SHORT.get(other_unit(int(example)), "ns")
+    plausible = _FIRST * 10**9 < int(example) * UNITS[found] < _LAST * 10**9
+    if not plausible:
+        raise UserError(
+            f"{where}: the time {example} is none since 1970 in seconds, milliseconds, microseconds or nanoseconds; "
+            "name the column that holds the date as well (--columns ts=NAME)"
+        )
+    if given is not None and given != found:
+        raise UserError(
+            f"{where}: the times are in {_LONG[found]} ({example}), not in {_LONG[given]}: --unit {found}, or nothing"
+        )
+    return found  # type: ignore[return-value]  # one of the four
+
+
+def zone_of(name: str) -> str:
+    """Return the name of a time zone, checked. Raises UserError."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise UserError(f"there is no time zone {name}: name one as America/New_York, or UTC") from None
+    return name
+
+
+def ns(column: Any, unit: Unit, timezone: str) -> Numbers:
+    """Return times in ns, 0 where there is none. `timezone` is that of texts without one."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        if kind.tz is None:
+            column = pc.assume_timezone(column, timezone, ambiguous="earliest", nonexistent="latest")
+        whole = column.cast(pa.timestamp("ns", "UTC"), safe=False).cast(pa.int64())
+    elif pa.types.is_date(kind):
+        whole = column.cast(pa.timestamp("ns")).cast(pa.int64())
+    elif pa.types.is_decimal(kind):
+        whole = pc.multiply(
+            column, pa.scalar(UNITS[unit], pa.int64()).cast(pa.decimal128(19, 0)).cast(pa.decimal128(10, 0))
+        )
+        whole = pc.cast(whole, pa.int64(), safe=False)
+    elif pa.types.is_floating(kind):
+        # Exact as far as a float is: 1e-7 s of a time of today.
+        seconds = np.nan_to_num(column.to_numpy() if hasattr(column, "to_numpy") else column)
+        rounded: Numbers = np.rint(seconds * float(UNITS[unit])).astype(np.int64)
+        return rounded
+    else:
+        values: Numbers = pc.fill_null(column, 0).cast(pa.int64()).to_numpy()
+        return values if unit == "ns" else values * UNITS[unit]
+    found: Numbers = pc.fill_null(whole, 0).to_numpy()
+    return found
