@@ -38,6 +38,11 @@ Milliseconds = Annotated[float, Meta(ge=0, le=60_000)]
 Points = Annotated[float, Meta(ge=0, lt=10_000)]
 
 
+def price_after(quoted: float, factor: Decimal) -> Decimal:
+    """Return the exact price of a fill: the one quoted times what slippage makes of it, to 15 digits."""
+    return _PRICE.multiply(Decimal(repr(quoted)), factor)
+
+
 class ExecutionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[execution]: what a simulated fill costs, how long it takes, and how much of it there is. Times are the venue's.
 
@@ -166,7 +171,7 @@ class SimulatedBroker:
             report = OrderRejected(order.id, order.symbol, self._context.now, "no price seen yet")
             self._context.tell(self._executor, report)
             return None
-        exact = _PRICE.multiply(Decimal(repr(price)), factor)
+        exact = price_after(price, factor)
         if order.limit is not None:
             exact = order.side.better(exact, order.limit)
         if self._rules is not None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from actors.engine.core import Input
 from pipeline.events import Clock, Prints, Quote, Refused, Trade
-from service.recorded import tapes
+from pipeline.venues.jsonl import BAD_TRADE, JsonLines
+from service.recorded import columnar, tapes
 from service.recorded.tapes import Progress, Say
 
 TRADE, QUOTE, CLOCK, OTHER = 0, 1, 2, 9
@@ -49,10 +51,14 @@ class Columns(NamedTuple):
 
 
 def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: None) -> Iterator[Columns]:
-    """Read a tape of any form in columns. Raises UserError if it is none, Unreadable for inputs of a session."""
+    """Read a tape of any form in columns. Raises UserError if it is none, Unreadable for the recording of a session."""
+    if columnar.is_columnar(path):
+        first = columnar.first_line(path) or b""
+        yield from _parquet(path, progress) if b'"settings"' not in first else _no_recording()
+        return
     tapes.check(path)
     if tapes.recorded_settings(path) is not None:
-        raise Unreadable("the tape is a recording of a session, whose inputs are more than market data")
+        _no_recording()
     names: dict[str, int] = {}
     waiting: list[Input] = []
     for batch in tapes.read(path, progress, say):
@@ -62,6 +68,10 @@ def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: N
             waiting = []
     if waiting:
         yield columns_of(waiting, names)
+
+
+def _no_recording() -> NoReturn:
+    raise Unreadable("the tape is the recording of a session, and compiled code knows market data alone")
 
 
 def columns_of(events: Sequence[Input], names: dict[str, int] | None = None) -> Columns:
@@ -117,3 +127,53 @@ def batched(events: Iterable[Input], rows: int) -> Iterator[Columns]:
     stream = iter(events)
     while batch := list(islice(stream, rows)):
         yield columns_of(batch, names)
+
+
+_READ = ("kind", "symbol", "ts", "price", "size", "bid", "ask", "line")
+
+
+def _parquet(path: Path, progress: Progress) -> Iterator[Columns]:
+    """Read a tape in Parquet, without making an event of each row."""
+    symbols = columnar.info(path).symbols
+    for batch in columnar.batches(path, _READ, ROWS):
+        yield _of_batch(batch, symbols)
+    progress(path.stat().st_size)
+
+
+def _of_batch(batch: Any, symbols: Sequence[str]) -> Columns:
+    """Return the rows of a batch; what no tape may have is refused or left out, as where events are made of them."""
+    kind, ts, price, size, bid, ask = (
+        batch.column(name).to_numpy(zero_copy_only=False) for name in ("kind", "ts", "price", "size", "bid", "ask")
+    )
+    symbol = batch.column("symbol").indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    late = ts > _LATEST
+    if late.any():
+        _time(int(ts[late][0]))
+    timed = ts > 0
+    named = timed & (symbol >= 0)
+    if "" in symbols:
+        named &= symbol != symbols.index("")
+    trades = kind == TRADE
+    with np.errstate(invalid="ignore"):
+        sound = named & (price > 0) & (price < np.inf) & (size >= 0) & (size < np.inf)
+    keep = trades | ((kind == QUOTE) & named) | ((kind == CLOCK) & timed)
+    others: dict[int, Input] = dict.fromkeys(np.flatnonzero(trades & ~sound).tolist(), Refused(BAD_TRADE))
+    rest = np.flatnonzero(kind == OTHER)
+    for row, line in zip(rest.tolist(), batch.column("line").take(rest).to_pylist(), strict=True):
+        event = _line(line.encode()) if line is not None else None
+        if event is not None:
+            others[row] = checked(event)
+    if others:
+        kind = kind.copy()
+        rows = list(others)
+        kind[rows], keep[rows] = OTHER, True
+    symbol = np.where(named, symbol, 0) if not named.all() else symbol
+    told = sorted(others.items(), key=itemgetter(0))
+    if not keep.all():
+        places = np.cumsum(keep) - 1
+        told = [(int(places[row]), event) for row, event in told]
+        kind, symbol, ts, price, size, bid, ask = (c[keep] for c in (kind, symbol, ts, price, size, bid, ask))
+    return Columns(kind, symbol, ts, price, size, bid, ask, symbols, told)
+
+
+_line = JsonLines[Input](Input).line

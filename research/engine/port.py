@@ -93,6 +93,8 @@ def why_not_compiled(settings: Settings, strategy: strategies.Wanted = None) -> 
         return f"the compiled engine has the default strategy alone, and this is {called}"
     if settings.strategies:
         return "the compiled engine has one strategy for all symbols, and the settings have [strategies.NAME]"
+    if (window := settings.strategy.window_size) < 1e-9:
+        return f"the compiled engine has windows of a nanosecond and more (strategy.window_size = {window!r})"
     for path, sentence in _NOT_COMPILED.items():
         section, _, key = path.partition(".")
         mine = getattr(settings, section)
@@ -108,9 +110,6 @@ _NOT_COMPILED = {
     "execution.latency_jitter_ms": "fills at once, without latency",
     "execution.slippage_model": "has no random slippage",
     "execution.liquidity": "fills whole orders, whatever volume is displayed",
-    "execution.fees": "has no fee schedule by date",
-    "execution.fee_bps": "has fees a share alone",
-    "execution.maker_fee_bps": "has fees a share alone",
     "execution.venue_rules": "has no ticks, lots and buying power",
     "execution.instruments": "has no ticks, lots and buying power",
     "risk.cost_guard": "trades whatever a round trip costs",
