@@ -54,6 +54,15 @@ class Readings(NamedTuple):
     ready: Any
 
 
+class Windowed(NamedTuple):
+    """The same before it is said how many ticks make a window ready: `depth` are those in it, 0 before it is warm."""
+
+    momentum: Any
+    volume_ratio: Any
+    range: Any
+    depth: Any
+
+
 def facts(columns: Columns) -> Facts:
     """Return the facts of a tape that is in memory as a whole."""
     trades = int((columns.kind == 0).sum())
@@ -78,15 +87,20 @@ def joined(batches: Sequence[Columns]) -> Columns:
 
 def readings(ts: Any, price: Any, size: Any, window: int, min_ticks: int) -> Readings:
     """Return the readings of one symbol's ticks (ns, currency, shares), for a window of so many ns."""
+    seen, _ = windowed(ts, price, size, window)
+    return Readings(seen.momentum, seen.volume_ratio, seen.range, seen.depth >= min_ticks)
+
+
+def windowed(ts: Any, price: Any, size: Any, window: int) -> tuple[Windowed, bool]:
+    """Return what a window of so many ns shows at each tick of one symbol, and whether all of it are finite numbers."""
     count = len(ts)
-    out = Readings(np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.bool_))
+    out = Windowed(np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.int32))
     slots = FIRST_SLOTS
     while slots <= _most(ts, window):
         slots *= 2
     own = np.zeros(1, np.dtype(WINDOW))
     own["mask"], own["left"] = slots - 1, -1
-    _readings(ts, price, size, window, min_ticks, own, Ring.of(slots), out)
-    return out
+    return out, bool(_windowed(ts, price, size, window, own, Ring.of(slots), out))
 
 
 @compiled
@@ -136,14 +150,18 @@ def _most(ts: Any, window: int) -> int:
 
 
 @compiled
-def _readings(
-    ts: Any, price: Any, size: Any, window: int, min_ticks: int, states: Any, ring: Ring, out: Readings
-) -> None:
+def _windowed(ts: Any, price: Any, size: Any, window: int, states: Any, ring: Ring, out: Windowed) -> bool:
     own = states[0]
+    finite = True
     for tick in range(len(ts)):
         others = push(own, ring, ts[tick], price[tick], size[tick], window)
         count = own.next - own.oldest
-        out.momentum[tick] = price[tick] / own.oldest_price - 1
-        out.volume_ratio[tick] = size[tick] * (count - 1) / others if others > 0 else 0.0
-        out.range[tick] = own.high / own.low - 1
-        out.ready[tick] = count >= min_ticks and own.warm_from <= ts[tick] - window
+        momentum = price[tick] / own.oldest_price - 1
+        ratio = size[tick] * (count - 1) / others if others > 0 else 0.0
+        spread = own.high / own.low - 1
+        out.momentum[tick] = momentum
+        out.volume_ratio[tick] = ratio
+        out.range[tick] = spread
+        out.depth[tick] = count if own.warm_from <= ts[tick] - window else 0
+        finite = finite and np.isfinite(momentum) and np.isfinite(ratio) and np.isfinite(spread)
+    return finite
