@@ -54,6 +54,7 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep results there. [DATA/sweeps/...]")
     ] = None,
+    svg: Annotated[bool, typer.Option("--svg/--no-svg", help="Draw heat maps into the folder.")] = True,
     config: Config = None,
     assignments: Assignments = None,
     strategy: Strategy = None,
@@ -68,7 +69,7 @@ def sweep(
     folder: the same command goes on after a kill. The results are the same for any number of workers.
     """
     with _needs_extra():
-        from research.sweeps import shown, tables
+        from research.sweeps import heat, shown, tables
         from research.sweeps.space import space_of
         from research.sweeps.sweep import Question, Refused, Sweep
     from service.cli import terminal
@@ -87,6 +88,8 @@ def sweep(
         with _progress(f"sweeping {over}") as progress, outlet.prints_aside():
             answer = asked.run(progress)
             tables.write(answer)
+            maps = heat.heat_maps(answer)
+            drawn = heat.write(answer, maps) if svg else []
     except Refused as refused:
         terminal.say(
             "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
@@ -99,8 +102,9 @@ def sweep(
     if outlet.for_machines(as_json):
         print(visible_json(msgspec.json.format(msgspec.json.encode(shown.as_json(answer)), indent=2).decode()))
     else:
-        shown.print_answer(answer)
-    terminal.say(visible(f"kept: {answer.folder} (results.parquet, trades.parquet)"))
+        shown.print_answer(answer, maps)
+    files = ", ".join(("results.parquet", "trades.parquet", *(path.name for path in drawn)))
+    terminal.say(visible(f"kept: {answer.folder} ({files})"))
 
 
 def _announced(count: int, over: str, decides: str, why: str | None, engine: str) -> str:

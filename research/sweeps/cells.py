@@ -63,8 +63,7 @@ class Cells:
         for key, outcome in zip(keys, outcomes, strict=True):
             summary = outcome.summary
             row: dict[str, Any] = {name: int(summary["funnel"][name]) for name in _COUNTS}
-            row |= {"key": key, "trades": len(outcome.trades), "halted": bool(summary["halted"])}
-            row |= {"open": int(summary["open_positions"]), "max_drawdown": float(summary["max_drawdown"])}
+            row |= {"key": key, "trades": len(outcome.trades), "open": int(summary["open_positions"])}
             row |= {"failures": int(summary.get("failures", {}).get("count", 0))}
             for name, value in row.items():
                 cells[name].append(value)
@@ -109,9 +108,8 @@ def cell_schema() -> pa.Schema:
     """Return the columns of `Cells.cells`."""
     import pyarrow as pa
 
-    fields = [("key", pa.string()), *((name, pa.int64()) for name in _COUNTS), ("trades", pa.int64())]
-    return pa.schema([*fields, ("open", pa.int64()), ("failures", pa.int64()), ("halted", pa.bool_()),
-                      ("max_drawdown", pa.float64())])  # fmt: skip
+    counts = (*_COUNTS, "trades", "open", "failures")
+    return pa.schema([("key", pa.string()), *((name, pa.int64()) for name in counts)])
 
 
 @cache
@@ -135,13 +133,18 @@ class Store:
         self._next = 0
 
     def read(self) -> Cells:
-        """Return all the cells that are there, each once. A part that was being written is passed over."""
+        """Return all the cells that are there, each once.
+
+        A part that was being written when the sweep was killed, and one of another form, are passed over.
+        """
         import pyarrow.parquet as pq
 
         parts, known = [], set()
         for path in sorted((self.folder / "cells").glob(f"{_PART}*.cells.parquet")):
             self._next = max(self._next, int(path.name.removeprefix(_PART).partition(".")[0]) + 1)
             part = Cells(pq.read_table(path), pq.read_table(_trades_of(path)))
+            if not (part.cells.schema.equals(cell_schema()) and part.trades.schema.equals(trade_schema())):
+                continue
             fresh = [key for key in part.cells["key"].to_pylist() if key not in known]
             known |= set(fresh)
             parts.append(part.taken(fresh))

@@ -11,11 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from research.sweeps.answer import SURE, Figures
+from research.sweeps.heat import HeatMap, printed
 from service.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from research.sweeps.sweep import Answer
 
+_WIDTH = 120
 _SECOND = 1_000_000_000
 
 
@@ -59,7 +63,7 @@ def _best(answer: Answer) -> Table:
         n = found.outside.trades
         low, high = interval.low, interval.high
         said = (
-            f"{_figures(found.outside)}   95 % of a trade: {_money(low)} to {_money(high)}; "
+            f"{_figures(found.outside)}   95 % of a trade: {_each(low)} to {_each(high)}; "
             f"of all: {_money(low * n)} to {_money(high * n)}"
         )
     _row(table, "out of sample", said, "bold")
@@ -122,9 +126,12 @@ def _sentence(answer: Answer) -> Text:
     return Text(answer.found.sentence, style="bold green" if answer.found.believe else "bold")
 
 
-def print_answer(answer: Answer) -> None:
-    """Print it to standard output."""
-    Console().print(lines(answer))
+def print_answer(answer: Answer, maps: Sequence[HeatMap] = ()) -> None:
+    """Print it to standard output, heat maps first: the sentence at the end is what counts."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)  # a file has no width of its own
+    console.print(printed(maps), lines(answer))
 
 
 def _plain() -> Table:
@@ -148,13 +155,17 @@ def _value(value: Any) -> str:
 
 def _figures(figures: Figures) -> str:
     each = figures.per_trade
-    of_each = "" if each is None else f", {_money(each)} a trade, {figures.wins / figures.trades:.0%} won"
+    of_each = "" if each is None else f", {_each(each)} a trade, {figures.wins / figures.trades:.0%} won"
     return f"{_money(figures.net)} in {figures.trades:,} {'trade' if figures.trades == 1 else 'trades'}{of_each}"
 
 
 def _money(value: float) -> str:
-    """Say an amount with its sign, and with as many digits as make it differ from nothing."""
-    return f"{value:+,.2f}" if abs(value) >= 1 or value == 0 else f"{value:+.4f}"
+    return f"{value:+,.2f}"
+
+
+def _each(value: float) -> str:
+    """Say what one trade brings, which is often less than a cent."""
+    return f"{value:+,.4f}"
 
 
 def _time(ts: int) -> str:

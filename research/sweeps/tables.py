@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from research.statistics.overfitting import sharpe
 from research.sweeps.answer import BLOCKS
 from research.sweeps.cells import write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from research.sweeps.sweep import Answer
 
@@ -17,10 +20,9 @@ if TYPE_CHECKING:
 def settings_table(answer: Answer) -> pa.Table:
     """Return a row for each setting: its parameters, what it came to, and what it earned in each stretch of time.
 
-    `net` is money after fees, `sharpe` of a block of time and not annualised, `max_drawdown` the largest on any tape;
+    `net` is money after fees, `sharpe` of a block of time and not annualised, `max_drawdown` that of its worst tape;
     `net_1` is the first window's sample, `net_2` and on are what each window has out of sample.
     """
-    import numpy as np
     import pyarrow as pa
 
     trades, count = answer.trades, len(answer.samples)
@@ -36,17 +38,30 @@ def settings_table(answer: Answer) -> pa.Table:
     table["net"] = trades.net()
     table["per_trade"] = np.where(table["trades"] > 0, table["net"] / np.maximum(table["trades"], 1), np.nan)
     table["sharpe"] = sharpe(trades.by_block(answer.timeline.blocks(trades.entry, BLOCKS)))
-    drawdowns = answer.cells.cells["max_drawdown"].to_numpy().reshape(-1, count)
-    table["max_drawdown"] = drawdowns.max(axis=0)
+    table["max_drawdown"] = _drawdowns(answer)
     table["net_1"] = trades.within(0, answer.windows[0].cut).net()
     for number, window in enumerate(answer.windows, 2):
         table[f"net_{number}"] = trades.within(window.cut, window.ends).net()
     return pa.table(table)
 
 
+def _drawdowns(answer: Answer) -> NDArray[np.float64]:
+    """Return for each setting the furthest that its closed trades were below their highest sum, on any one tape."""
+    counts = answer.cells.cells["trades"].to_numpy()
+    count = len(answer.samples)
+    found = np.zeros(count)
+    end = 0
+    for cell, trades in enumerate(counts):
+        start, end = end, end + int(trades)
+        sums = np.cumsum(answer.trades.pnl[start:end])
+        if len(sums):
+            fallen = np.maximum(np.maximum.accumulate(sums), 0.0) - sums
+            found[cell % count] = max(found[cell % count], float(fallen.max()))
+    return found
+
+
 def trades_table(answer: Answer) -> pa.Table:
     """Return a row for each trade of each setting: `setting` and `tape` say whose, the rest is as in trades.jsonl."""
-    import numpy as np
     import pyarrow as pa
 
     counts = answer.cells.cells["trades"].to_numpy()

@@ -253,6 +253,7 @@ def test_the_best_setting_is_always_in_the_sample_and_the_sample_is_always_the_s
 
     monkeypatch.setattr(sample_check, "checked", noted)
     with_engine(monkeypatch, Faithful())
-    answers = [Sweep(asked(day, check=3), lambda _, i=i: tmp_path / str(i)).run() for i in range(2)]
+    question = asked(day, check=3)
+    answers = [Sweep(question, lambda _: tmp_path / "one").run(), Sweep(question, lambda _: tmp_path / "two").run()]
     assert seen[0] == seen[1]
     assert answers[0].found.best in seen[0]
