@@ -232,7 +232,10 @@ def _verdict(
             "Lower the thresholds, or sweep over more data."
         )
     if whole.net <= 0:
-        return False, "Do not trade it: of all the settings that were tried, none earned anything, even with hindsight."
+        return (
+            False,
+            f"Do not trade it: of settings with {least} trades or more none earned anything, even in sample.",
+        )
     if outside.trades < LEAST_TRADES:
         return False, (
             f"Do not believe it yet: {outside.trades} trades out of sample are too few to tell an edge from luck "

@@ -14,7 +14,8 @@ import msgspec
 import actors
 import pipeline
 import research.engine as engines
-from research.engine.port import Engine, Outcome
+from research.engine.decided import COUNTS, TRADE_FIELDS, Decided, of_outcomes
+from research.engine.port import Engine
 from service import settings as settings_
 from service.errors import make_folder, writing
 from service.settings import Settings
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 _PART = "part-"
-_COUNTS = ("ticks", "ready", "bursts", "signals", "approved")
-TRADE_FIELDS = (
-    "symbol", "side", "quantity", "entry_ts", "entry_price", "exit_ts", "exit_price", "exit_reason", "pnl", "fees",
-)  # fmt: skip
-"""What is kept of a trade, as in `trades.jsonl`."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -44,7 +40,19 @@ class Task(msgspec.Struct, frozen=True):
 def decided(task: Task) -> Cells:
     """Decide a task; this is what runs in a worker. Raises UserError as the engine does."""
     tape = task.tape if isinstance(task.tape, Path) else task.tape.path()
-    return Cells.of(task.keys, task.engine.decide(tape, task.settings))
+    if is_compiled(task.engine):
+        from research.engine.many import decide_in_columns
+
+        parts = decide_in_columns(tape, task.settings)
+    else:
+        parts = [of_outcomes(range(len(task.keys)), task.engine.decide(tape, task.settings))]
+    found = Cells.joined(Cells.of([task.keys[at] for at in part.settings], part) for part in parts)
+    return found.taken(task.keys)
+
+
+def is_compiled(engine: Engine) -> bool:
+    """Whether it is the compiled engine, which decides many settings at once, in columns."""
+    return type(engine).__name__ == "CompiledEngine"
 
 
 class Cells:
@@ -55,21 +63,12 @@ class Cells:
         self.trades = trades
 
     @classmethod
-    def of(cls, keys: Sequence[str], outcomes: Sequence[Outcome]) -> Cells:
-        """Put outcomes into columns."""
+    def of(cls, keys: Sequence[str], found: Decided) -> Cells:
+        """Make cells of what was decided, with a key for each."""
         import pyarrow as pa
 
-        cells: dict[str, list[Any]] = {name: [] for name in cell_schema().names}
-        for key, outcome in zip(keys, outcomes, strict=True):
-            summary = outcome.summary
-            row: dict[str, Any] = {name: int(summary["funnel"][name]) for name in _COUNTS}
-            row |= {"key": key, "trades": len(outcome.trades), "open": int(summary["open_positions"])}
-            row |= {"failures": int(summary.get("failures", {}).get("count", 0))}
-            for name, value in row.items():
-                cells[name].append(value)
-        lines = [line for outcome in outcomes for line in outcome.trades]
-        trades = {name: [getattr(line, name) for line in lines] for name in TRADE_FIELDS}
-        return cls(pa.table(cells, schema=cell_schema()), pa.table(trades, schema=trade_schema()))
+        cells = pa.table({"key": keys, **found.counts}, schema=cell_schema())
+        return cls(cells, pa.table(found.trades, schema=trade_schema()))
 
     def by_key(self) -> Iterator[tuple[str, dict[str, Any], pa.Table]]:
         """Yield of each cell its key, its counts and its trades."""
@@ -108,7 +107,7 @@ def cell_schema() -> pa.Schema:
     """Return the columns of `Cells.cells`."""
     import pyarrow as pa
 
-    counts = (*_COUNTS, "trades", "open", "failures")
+    counts = (*COUNTS, "trades", "open", "failures")
     return pa.schema([("key", pa.string()), *((name, pa.int64()) for name in counts)])
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from actors.portfolio.lines import TradeLine
+from research.engine.decided import TRADE_FIELDS
 from research.engine.exact import ExactEngine
-from research.sweeps.cells import TRADE_FIELDS, Cells
+from research.sweeps.cells import Cells
 from service import strategies
 from service.settings import Settings
 

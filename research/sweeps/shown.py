@@ -127,11 +127,11 @@ def _sentence(answer: Answer) -> Text:
 
 
 def print_answer(answer: Answer, maps: Sequence[HeatMap] = ()) -> None:
-    """Print it to standard output, heat maps first: the sentence at the end is what counts."""
+    """Print it to standard output, the first heat map above it: the sentence at the end is what counts."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)  # a file has no width of its own
-    console.print(printed(maps), lines(answer))
+    console.print(printed(maps[:1]), lines(answer))
 
 
 def _plain() -> Table:

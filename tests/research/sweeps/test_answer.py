@@ -128,7 +128,7 @@ def test_a_choice_is_made_on_what_lies_before_its_window_less_the_gap_alone() ->
     ("trades", "least", "sentence"),
     [
         (made(5, 4), 10, "no setting made 10 trades or more"),
-        (made(5, 100, edge=dict.fromkeys(range(5), -2.0)), 10, "none earned anything, even with hindsight"),
+        (made(5, 100, edge=dict.fromkeys(range(5), -2.0)), 10, "none earned anything, even in sample"),
         (made(5, 10, edge=dict.fromkeys(range(5), 2.0)), 5, "trades out of sample are too few"),
         (made(30, 60, 4), 10, "Do not believe it"),
     ],

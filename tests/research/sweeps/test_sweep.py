@@ -257,3 +257,49 @@ def test_the_best_setting_is_always_in_the_sample_and_the_sample_is_always_the_s
     answers = [Sweep(question, lambda _: tmp_path / "one").run(), Sweep(question, lambda _: tmp_path / "two").run()]
     assert seen[0] == seen[1]
     assert answers[0].found.best in seen[0]
+
+
+COMPILED = ("strategy.entry_threshold=0.0002:0.0010:0.0002", "strategy.time_stop_seconds=4,8", "execution.fee_bps=0,1")
+
+
+def test_the_compiled_engine_gives_the_results_of_the_core_shared_or_not(day: Path, tmp_path: Path) -> None:
+    """Fees by value are what settings cannot share: those with them are decided one by one."""
+    pytest.importorskip("numba")
+    compiled = answered(asked(day, *COMPILED, engine="compiled", check=20), tmp_path / "compiled")
+    answered(asked(day, *COMPILED), tmp_path / "exact")
+    for name in WRITTEN:
+        mine, core = (pq.read_table(tmp_path / folder / name).to_pydict() for folder in ("compiled", "exact"))
+        assert mine.keys() == core.keys()
+        for column, values in core.items():
+            numbers = values and isinstance(values[0], float)
+            assert mine[column] == (pytest.approx(values, rel=1e-9, nan_ok=True) if numbers else values)
+    assert compiled.checked is not None
+    assert compiled.checked.cells == 20
+    assert compiled.checked.trades > 100
+
+
+def test_a_compiled_engine_that_goes_wrong_is_found_out_by_the_sample(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = pytest.importorskip("research.engine.many")
+    real = many.decide_many
+
+    def wrong(*given: object) -> object:
+        results = real(*given)
+        results[0].table.exit_ts[:] += 1
+        return results
+
+    monkeypatch.setattr(many, "decide_many", wrong)
+    with pytest.raises(Refused, match="exit_ts is"):
+        Sweep(asked(day, COMPILED[0], engine="compiled", check=1), lambda _: tmp_path).run()
+
+
+def test_a_long_tape_is_streamed_and_gives_the_same(day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = pytest.importorskip("research.engine.many")
+    answered(asked(day, COMPILED[0], engine="compiled"), tmp_path / "held")
+    many._tapes.clear()
+    monkeypatch.setattr(many, "MOST_ROWS", 100)
+    answered(asked(day, COMPILED[0], engine="compiled"), tmp_path / "streamed")
+    many._tapes.clear()
+    held, streamed = (pq.read_table(tmp_path / folder / "trades.parquet") for folder in ("held", "streamed"))
+    assert held.equals(streamed)
