@@ -14,6 +14,10 @@ from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, F
 from service.errors import UserError
 from service.visible import visible, visible_json
 
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="exact, or compiled-chain: the default strategy's, sooner.")
+]
+
 
 def replay(
     tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, Parquet, or LOBSTER.")],
@@ -25,10 +29,7 @@ def replay(
     ] = None,
     fail_fast: FailFast = False,
     trust: TrustOption = False,
-    engine: Annotated[
-        str,
-        typer.Option("--engine", metavar="NAME", help="exact, or compiled-chain: the default strategy's, sooner."),
-    ] = engines.EXACT,
+    engine: Engine = engines.EXACT,
     data_dir: DataDir = Path("data"),
     as_json: Json = None,
 ) -> None:
