@@ -341,12 +341,12 @@ def _columns(facts: TapeFacts, settings: Sequence[Settings], found: _Found) -> t
     its = facts.symbols[found.symbol]
     reason, side = times[:, 3] & 7, np.where(times[:, 3] > 0, 1, -1)
     by_timer = reason >= walks.TIME
-    exit_row = np.where(by_timer, np.searchsorted(facts.now, times[:, 2]), its.event[times[:, 1]])
+    exit_row = np.where(by_timer, np.searchsorted(facts.now, times[:, 2]), its.row[times[:, 1]])
     rank = np.where(by_timer, reason, _OF_TICK)
     quantity = np.array([each.risk.position_size for each in settings], float)[setting]
     fee = np.array([each.execution.fee_per_share for each in settings], float)[setting]
     pnl = side * (prices[:, 1] - prices[:, 0]) * quantity - 2 * fee * quantity
     symbol = np.full(len(setting), found.symbol, np.int32)
-    entry_row, entry_ts = its.event[times[:, 0]], its.now[times[:, 0]]
+    entry_row, entry_ts = its.row[times[:, 0]], its.ticks["now"][times[:, 0]]
     entered = entry_row, entry_ts, prices[:, 0]
     return setting, rank, symbol, side, reason, *entered, exit_row, times[:, 2], prices[:, 1], pnl

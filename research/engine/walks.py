@@ -28,6 +28,21 @@ HELD and COOLED are signals refused for an open position and in the cooldown. DO
 that float numbers cannot tell whether it was a loss.
 """
 
+CHUNK = 16
+CHUNK_OF_TICKS = np.dtype(
+    [
+        ("low", np.float64),  # of the moves, whichever way
+        ("high", np.float64),
+        ("ratio", np.float64),  # the largest
+        ("range", np.float64),
+        ("first", np.int32),  # ticks
+        ("last", np.int32),
+        ("side", np.int32),  # 1 or -1 where they follow each other and all point there; else 0
+    ],
+    align=True,
+)
+"""What is known of ticks that point somewhere, so many together."""
+
 _RECENT = 8  # of a burst's ticks, with which a further one is compared
 _NOISE = 4e-16  # relative error of a price, and of what is reckoned from it
 
@@ -111,7 +126,31 @@ def pointing(seen: Windowed, min_ticks: int, up: float, ticks: Ticks) -> tuple[i
 
 
 @compiled
-def find_bursts(ticks: Ticks, count: int, up: float, more: float, least: float, alone: bool, out: Bursts) -> int:
+def chunked(ticks: Ticks, count: int, chunks: Any) -> int:
+    """Summarize the ticks, CHUNK by CHUNK; return how many chunks there are."""
+    number = 0
+    for start in range(0, count, CHUNK):
+        end = min(start + CHUNK, count)
+        chunk = chunks[number]
+        chunk.first, chunk.last = ticks.tick[start], ticks.tick[end - 1]
+        low = high = abs(ticks.momentum[start])
+        ratio, spread, up = ticks.ratio[start], ticks.range[start], ticks.momentum[start] > 0
+        is_run = chunk.last - chunk.first == end - 1 - start
+        for at in range(start + 1, end):
+            momentum = ticks.momentum[at]
+            low, high = min(low, abs(momentum)), max(high, abs(momentum))
+            ratio, spread = max(ratio, ticks.ratio[at]), max(spread, ticks.range[at])
+            is_run = is_run and (momentum > 0) == up
+        chunk.low, chunk.high, chunk.ratio, chunk.range = low, high, ratio, spread
+        chunk.side = (1 if up else -1) if is_run and low > 0 else 0
+        number += 1
+    return number
+
+
+@compiled
+def find_bursts(
+    ticks: Ticks, count: int, chunks: Any, up: float, more: float, least: float, alone: bool, out: Bursts
+) -> int:
     """Find the bursts at a threshold, and return how many there are.
 
     Records are only of ticks with a ratio above `more` and a range of `least`; where that pair of conditions is
@@ -120,30 +159,43 @@ def find_bursts(ticks: Ticks, count: int, up: float, more: float, least: float, 
     bursts = records = first = 0  # `first` record of the burst that runs
     following, pointed = -1, 0
     most_ratio = most_range = 0.0
-    for at in range(count):
-        momentum = ticks.momentum[at]
-        if momentum >= up:
-            side = 1
-        elif momentum <= -up:
-            side = -1
-        else:
+    for number in range((count + CHUNK - 1) // CHUNK):
+        chunk = chunks[number]
+        if chunk.high < up:
             continue
-        tick, ratio, spread = ticks.tick[at], ticks.ratio[at], ticks.range[at]
-        if tick != following or side != pointed:
-            if bursts > 0:
-                out.most_ratio[bursts - 1], out.most_range[bursts - 1] = most_ratio, most_range
-                out.end[bursts - 1] = records
-            out.side[bursts] = side
-            bursts += 1
-            most_ratio, most_range, first, pointed = ratio, spread, records, side
-        else:
-            most_ratio, most_range = max(most_ratio, ratio), max(most_range, spread)
-        following = tick + 1
-        if ratio > more and spread >= least:
-            if records > first and (alone or is_dominated(out, max(first, records - _RECENT), records, ratio, spread)):
+        if (
+            chunk.low >= up > 0 and chunk.first == following and chunk.side == pointed
+            and not (chunk.ratio > more and chunk.range >= least and not (alone and records > first))
+        ):  # fmt: skip  # all of it goes on with the burst, and has no record
+            most_ratio, most_range = max(most_ratio, chunk.ratio), max(most_range, chunk.range)
+            following = chunk.last + 1
+            continue
+        for at in range(number * CHUNK, min(number * CHUNK + CHUNK, count)):
+            momentum = ticks.momentum[at]
+            if momentum >= up:
+                side = 1
+            elif momentum <= -up:
+                side = -1
+            else:
                 continue
-            out.tick[records], out.ratio[records], out.range[records] = tick, ratio, spread
-            records += 1
+            tick, ratio, spread = ticks.tick[at], ticks.ratio[at], ticks.range[at]
+            if tick != following or side != pointed:
+                if bursts > 0:
+                    out.most_ratio[bursts - 1], out.most_range[bursts - 1] = most_ratio, most_range
+                    out.end[bursts - 1] = records
+                out.side[bursts] = side
+                bursts += 1
+                most_ratio, most_range, first, pointed = ratio, spread, records, side
+            else:
+                most_ratio, most_range = max(most_ratio, ratio), max(most_range, spread)
+            following = tick + 1
+            if ratio > more and spread >= least:
+                if records > first and (
+                    alone or is_dominated(out, max(first, records - _RECENT), records, ratio, spread)
+                ):
+                    continue
+                out.tick[records], out.ratio[records], out.range[records] = tick, ratio, spread
+                records += 1
     if bursts > 0:
         out.most_ratio[bursts - 1], out.most_range[bursts - 1] = most_ratio, most_range
         out.end[bursts - 1] = records
@@ -151,12 +203,12 @@ def find_bursts(ticks: Ticks, count: int, up: float, more: float, least: float, 
 
 
 @compiled
-def thinned(ticks: Ticks, count: int, up: float) -> int:
+def thinned(ticks: Ticks, count: int, chunks: Any, up: float) -> int:
     """Move the ticks that point at a threshold to the front, if that spares enough of them; return how many remain."""
-    kept = 0
-    for at in range(count):
-        kept += ticks.momentum[at] >= up or ticks.momentum[at] <= -up
-    if kept > count - (count >> 3):
+    mixed = 0
+    for number in range((count + CHUNK - 1) // CHUNK):
+        mixed += chunks[number].low < up
+    if mixed * CHUNK < count >> 2:
         return count
     kept = 0
     for at in range(count):
@@ -165,6 +217,7 @@ def thinned(ticks: Ticks, count: int, up: float) -> int:
             ticks.tick[kept], ticks.momentum[kept] = ticks.tick[at], momentum
             ticks.ratio[kept], ticks.range[kept] = ticks.ratio[at], ticks.range[at]
             kept += 1
+    chunked(ticks, kept, chunks)
     return kept
 
 
@@ -212,15 +265,15 @@ def timer_of(facts: SymbolFacts, tick: int, hold: int, flat: int, limit: float) 
 
     A second without a trade is flat: only those with trades can break a run of flat ones.
     """
-    entered = facts.now[tick]
+    entered = facts.ticks[tick].now
     due = entered + hold
     base = -(-entered // SECOND) * SECOND  # the end of the last candle that does not count, or of one that is not flat
-    second = facts.second[tick]
-    while second < len(facts.ends) and base + flat < due:
-        end = facts.ends[second]
+    second = facts.ticks[tick].second
+    while second < len(facts.seconds) and base + flat < due:
+        end = facts.seconds[second].end
         if end > base + flat:
             break
-        if end > base and not facts.moves[second] <= limit:
+        if end > base and not facts.seconds[second].move <= limit:
             base = end
         second += 1
     return (base + flat, FLAT) if base + flat < due else (due, TIME)
@@ -239,28 +292,29 @@ def leave(
     high, low = (goal, floor) if side > 0 else (-floor, -goal)
     noise = entry * 1e-14 * (1.0 + abs(high) + abs(low))
     above, below = entry * (1.0 + high) - noise, entry * (1.0 + low) + noise  # nothing leaves between the two
-    ticks = len(facts.now)
+    ticks = len(facts.ticks)
     number = tick + 1
     while number < ticks:
         if number % BLOCK == 0:
             end = min(number + BLOCK, ticks)
-            block = number // BLOCK
-            if facts.high[block] < above and facts.low[block] > below and facts.latest[block] < due:
+            block = facts.blocks[number // BLOCK]
+            if block.high < above and block.low > below and block.latest < due:
                 number = end
                 continue
-        if facts.now[number] >= due:
+        at_tick = facts.ticks[number]
+        if at_tick.now >= due:
             break
-        price = facts.price[number]
+        price = at_tick.price
         if price >= above or price <= below:
             move = price / entry - 1
             target, stop = (move >= high, move <= low) if side > 0 else (move <= low, move >= high)
             if target or stop:
-                return number, facts.quote[number], facts.now[number], TP if target else SL, number + 1
+                return number, at_tick.quote, at_tick.now, TP if target else SL, number + 1
         number += 1
-    quote = facts.quote[number - 1]
+    quote = facts.ticks[number - 1].quote
     if due > last:
         return number - 1, quote, last, OPEN, ticks
-    beyond = facts.quote[number] if number < ticks else len(facts.quote_now) - 1
+    beyond = facts.ticks[number].quote if number < ticks else len(facts.quote_now) - 1
     while quote < beyond:  # to the last quote of before the time was due
         middle = (quote + beyond + 1) // 2
         if facts.quote_now[middle] < due:
@@ -275,7 +329,7 @@ def remembered(
     memo: Memo, facts: SymbolFacts, last: int, tick: int, side: int, entry: float, choices: Choices, at: int
 ) -> int:
     """Return where the memo has the end of a position, which is found now unless it is there."""
-    key = (choices.exits[at] * len(facts.now) + tick) * 2 + (side > 0)
+    key = (choices.exits[at] * len(facts.ticks) + tick) * 2 + (side > 0)
     place = ((key * 0x1E3779B97F4A7C15) >> 20) & (len(memo.key) - 1)
     if memo.key[place] != key:
         memo.key[place] = key
@@ -312,7 +366,7 @@ def walk(
             counts[COOLED] += 1
             continue
         counts[APPROVED] += 1
-        entry = price_of(fills, direction > 0, entered, facts.quote[entered])
+        entry = price_of(fills, direction > 0, entered, facts.ticks[entered].quote)
         if len(memo.key) > 0:
             found = memo.found[remembered(memo, facts, last, entered, direction, entry, choices, at)]
             left, quote, ts, reason, free = found[0], found[1], found[2], found[3], found[4]
@@ -345,13 +399,15 @@ def decide(
     counts: Any, ends: Any,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Decide with all the choices over one symbol; return their trades, of which each has those up to its `ends`."""
-    room = len(facts.ts)
+    room = len(facts.ticks)
     ticks = Ticks(np.empty(room, np.int32), np.empty(room), np.empty(room), np.empty(room))
     ready, pointed = pointing(seen, min_ticks, choices.up[0], ticks)
     bursts = Bursts(
         np.empty(pointed, np.int8), np.empty(pointed, np.int64), np.empty(pointed), np.empty(pointed),
         np.empty(pointed, np.int32), np.empty(pointed), np.empty(pointed),
     )  # fmt: skip
+    chunks = np.empty(pointed // CHUNK + 1, CHUNK_OF_TICKS)
+    chunked(ticks, pointed, chunks)
     tick, side = np.empty(pointed, np.int32), np.empty(pointed, np.int8)
     times, prices = np.empty((64, 5), np.int64), np.empty((64, 2))
     trades = start = burst_count = signals = 0
@@ -363,8 +419,8 @@ def decide(
                 end += 1
             more, least = choices.more[start:end].min(), choices.least[start:end].min()
             alone = choices.more[start:end].max() == more and choices.least[start:end].max() == least
-            pointed = thinned(ticks, pointed, choices.up[at])
-            burst_count = find_bursts(ticks, pointed, choices.up[at], more, least, alone, bursts)
+            pointed = thinned(ticks, pointed, chunks, choices.up[at])
+            burst_count = find_bursts(ticks, pointed, chunks, choices.up[at], more, least, alone, bursts)
         if at == start or choices.more[at] != choices.more[at - 1] or choices.least[at] != choices.least[at - 1]:
             signals = find_signals(bursts, burst_count, choices.more[at], choices.least[at], tick, side, counts[at])
         else:
@@ -403,9 +459,9 @@ def bound_losses(
             tick, left = times[trade, 0], times[trade, 2]
             side = 1.0 if times[trade, 3] > 0 else -1.0
             entry, price = prices[trade, 0], prices[trade, 1]
-            at_entry, at_stop = side * (facts.price[tick] - entry), (choices.floor[at] - EPSILON) * entry
+            at_entry, at_stop = side * (facts.ticks[tick].price - entry), (choices.floor[at] - EPSILON) * entry
             worst = choices.quantity[at] * min(at_entry, at_stop) * (1 + 1e-9)
-            while day < len(midnights) and midnights[day] <= facts.now[tick]:
+            while day < len(midnights) and midnights[day] <= facts.ticks[tick].now:
                 low[at, day] += least
                 closed[at, day] += profit
                 profit = least = 0.0
