@@ -25,30 +25,33 @@ SECOND_TRADED = np.dtype([("end", np.int64), ("move", np.float64)])
 BLOCK_OF_TICKS = np.dtype([("high", np.float64), ("low", np.float64), ("latest", np.int64)])
 
 
-class SymbolFacts(NamedTuple):
-    """A symbol's ticks, the quotes that came into force, and the seconds in which it was traded.
-
-    What a walk looks at together lies together, since it looks here and there in long arrays.
+class Course(NamedTuple):
+    """What positions in a symbol meet: what is looked at together lies together, in arrays of records.
 
     Attributes:
-        ts, price, size, row: Of each tick: its own, and where it stands among the tape's rows.
         ticks: TICK: the core's time, price, and the index of its second and of the quote in force (-1: none yet).
         seconds: SECOND_TRADED: when each second's candle closes (ns), and how far its close is from that of the candle
             before it (a fraction; inf for the first).
         blocks: BLOCK_OF_TICKS: the highest and the lowest price, and the latest time, of each BLOCK of ticks.
-        quote_now, bid, ask: Of each quote that changed something: the core's time, and its sides.
+        quotes: The core's time at each quote that changed something (ns).
     """
+
+    ticks: Any
+    seconds: Any
+    blocks: Any
+    quotes: Any
+
+
+class SymbolFacts(NamedTuple):
+    """A symbol's ticks (`ts`, `price`, `size`, and the `row` of the tape in which each is), and its quotes' sides."""
 
     ts: Any
     price: Any
     size: Any
     row: Any
-    ticks: Any
-    seconds: Any
-    blocks: Any
-    quote_now: Any
     bid: Any
     ask: Any
+    course: Course
 
 
 class TapeFacts(NamedTuple):
@@ -102,10 +105,8 @@ def _symbol_facts(columns: Columns, named: Any, now: Any, accepted: Any) -> Symb
     ticks = np.empty(len(rows), TICK)
     ticks["now"], ticks["price"] = tick_now, price
     ticks["quote"] = np.searchsorted(quoting, rows, side="right") - 1
-    seconds, blocks = _seconds(ticks), _blocks(ticks)
-    return SymbolFacts(
-        columns.ts[rows], price, columns.size[rows], rows, ticks, seconds, blocks, now[quoting], bid, ask
-    )
+    course = Course(ticks, _seconds(ticks), _blocks(ticks), now[quoting])
+    return SymbolFacts(columns.ts[rows], price, columns.size[rows], rows, bid, ask, course)
 
 
 def _seconds(ticks: Any) -> Any:
