@@ -20,29 +20,38 @@ BLOCK = 32
 """Ticks whose highest and lowest price are kept together: what leaves a position seldom looks at each."""
 
 
-class SymbolFacts(NamedTuple):
-    """A symbol's ticks, the quotes that came into force, and the seconds in which it was traded.
+TICK = np.dtype([("now", np.int64), ("price", np.float64), ("second", np.int32), ("quote", np.int32)])
+SECOND_TRADED = np.dtype([("end", np.int64), ("move", np.float64)])
+BLOCK_OF_TICKS = np.dtype([("high", np.float64), ("low", np.float64), ("latest", np.int64)])
 
-    `now` is the core's time at each tick, and `quote_now` at each quote. `quote` is the index of the quote in force at
-    a tick, after its own; -1: none yet. `second` is the index of a tick's second; `ends` says when each second's candle
-    closes (ns), `moves` how far its close is from that of the candle before it (a fraction; inf for the first).
+
+class Course(NamedTuple):
+    """What positions in a symbol meet: what is looked at together lies together, in arrays of records.
+
+    Attributes:
+        ticks: TICK: the core's time, price, and the index of its second and of the quote in force (-1: none yet).
+        seconds: SECOND_TRADED: when each second's candle closes (ns), and how far its close is from that of the candle
+            before it (a fraction; inf for the first).
+        blocks: BLOCK_OF_TICKS: the highest and the lowest price, and the latest time, of each BLOCK of ticks.
+        quotes: The core's time at each quote that changed something (ns).
     """
 
+    ticks: Any
+    seconds: Any
+    blocks: Any
+    quotes: Any
+
+
+class SymbolFacts(NamedTuple):
+    """A symbol's ticks (`ts`, `price`, `size`, and the `row` of the tape in which each is), and its quotes' sides."""
+
     ts: Any
-    now: Any
     price: Any
     size: Any
-    event: Any  # index of the tick's row
-    quote: Any
-    quote_now: Any
+    row: Any
     bid: Any
     ask: Any
-    second: Any
-    ends: Any
-    moves: Any
-    high: Any  # highest price of each BLOCK of ticks
-    low: Any
-    latest: Any  # and their latest time
+    course: Course
 
 
 class TapeFacts(NamedTuple):
@@ -81,10 +90,10 @@ def facts_of(columns: Columns) -> TapeFacts:
     return TapeFacts(tuple(columns.symbols[code] for code in known), tuple(symbols), now, late, columns)
 
 
-def _symbol_facts(columns: Columns, rows: Any, now: Any, accepted: Any) -> SymbolFacts:
-    """Work out the facts of a symbol, of whose trades and quotes `rows` are the indices."""
-    ticks = rows[accepted[rows]]
-    quoting = rows[accepted[rows] | (columns.kind[rows] == QUOTE)]
+def _symbol_facts(columns: Columns, named: Any, now: Any, accepted: Any) -> SymbolFacts:
+    """Work out the facts of a symbol, whose trades and quotes are in the rows `named`."""
+    rows = named[accepted[named]]
+    quoting = named[accepted[named] | (columns.kind[named] == QUOTE)]
     bid, ask = columns.bid[quoting], columns.ask[quoting]
     with np.errstate(invalid="ignore"):
         sound = (bid > 0) & (bid <= ask) & (ask < np.inf)
@@ -92,28 +101,36 @@ def _symbol_facts(columns: Columns, rows: Any, now: Any, accepted: Any) -> Symbo
     if len(bid):  # those that change nothing are left out
         news = np.concatenate(([True], (bid[1:] != bid[:-1]) | (ask[1:] != ask[:-1])))
         quoting, bid, ask = quoting[news], bid[news], ask[news]
-    price, tick_now = columns.price[ticks], now[ticks]
+    price, tick_now = columns.price[rows], now[rows]
+    ticks = np.empty(len(rows), TICK)
+    ticks["now"], ticks["price"] = tick_now, price
+    ticks["quote"] = np.searchsorted(quoting, rows, side="right") - 1
+    course = Course(ticks, _seconds(ticks), _blocks(ticks), now[quoting])
+    return SymbolFacts(columns.ts[rows], price, columns.size[rows], rows, bid, ask, course)
+
+
+def _seconds(ticks: Any) -> Any:
+    """Return the seconds in which there are ticks, and write into each tick which of them is its own."""
+    seconds = ticks["now"] // SECOND
+    last = np.flatnonzero(np.diff(seconds, append=-1))  # ticks
+    closes = ticks["price"][last]
+    found = np.empty(len(last), SECOND_TRADED)
+    found["end"] = (seconds[last] + 1) * SECOND
+    found["move"][:1] = np.inf
+    found["move"][1:] = np.abs(closes[1:] / closes[:-1] - 1)
+    ticks["second"] = np.searchsorted(seconds[last], seconds)
+    return found
+
+
+def _blocks(ticks: Any) -> Any:
+    """Return what blocks of ticks have in common."""
     starts = np.arange(0, len(ticks), BLOCK)
-    seconds = tick_now // SECOND
-    last = np.flatnonzero(np.concatenate((seconds[1:] != seconds[:-1], [True]))) if len(ticks) else ticks[:0]
-    closes = price[last]
-    return SymbolFacts(
-        ts=columns.ts[ticks],
-        now=tick_now,
-        price=price,
-        size=columns.size[ticks],
-        event=ticks,
-        quote=np.searchsorted(quoting, ticks, side="right") - 1,
-        quote_now=now[quoting],
-        bid=bid,
-        ask=ask,
-        second=np.searchsorted(seconds[last], seconds) if len(ticks) else ticks,
-        ends=(seconds[last] + 1) * SECOND,
-        moves=np.concatenate(([np.inf], np.abs(closes[1:] / closes[:-1] - 1)))[: len(closes)],
-        high=np.maximum.reduceat(price, starts) if len(ticks) else price,
-        low=np.minimum.reduceat(price, starts) if len(ticks) else price,
-        latest=tick_now[np.minimum(starts + BLOCK, len(ticks)) - 1] if len(ticks) else tick_now,
-    )
+    found = np.empty(len(starts), BLOCK_OF_TICKS)
+    if len(starts):
+        found["high"] = np.maximum.reduceat(ticks["price"], starts)
+        found["low"] = np.minimum.reduceat(ticks["price"], starts)
+        found["latest"] = ticks["now"][np.minimum(starts + BLOCK, len(ticks)) - 1]
+    return found
 
 
 @compiled

@@ -47,10 +47,11 @@ def trades_of(facts: TapeFacts, closed: list[PositionClosed]) -> Trades:
             trade.exit_ts,
             float(trade.exit_price),
             float(trade.pnl),
+            float(trade.fees),
         )
         for trade in closed
     ]
-    kinds = (np.int32, np.int64, np.int64, np.int64, np.int64, float, np.int64, np.int64, float, float)
+    kinds = (np.int32, np.int64, np.int64, np.int64, np.int64, float, np.int64, np.int64, float, float, float)
     columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
     return Trades(*map(np.array, columns, kinds))
 

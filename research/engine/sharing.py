@@ -25,9 +25,8 @@ from pipeline.events import EPSILON, SECOND
 from research.engine import walks
 from research.engine.columns import Columns
 from research.engine.facts import SymbolFacts, TapeFacts, facts_of
-from research.engine.fills import filled
+from research.engine.fills import earned, filled
 from research.engine.readings import Windowed, windowed
-from research.engine.walks import Choices, Fills, Memo
 from service.settings import Settings
 
 REASONS = ("", "TP", "SL", "TIME", "FLAT", "HALT")
@@ -35,7 +34,7 @@ REASONS = ("", "TP", "SL", "TIME", "FLAT", "HALT")
 
 _WINDOWS_KEPT = 4
 _MOST_NS = 4 * 10**18
-_MEMO_SLOTS = 1 << 18
+_MEMO_PLACES = 1 << 18
 _MARGIN = 1e-7  # of the equity: what float sums may be off
 
 
@@ -44,7 +43,7 @@ class Trades(NamedTuple):
 
     `symbol` is an index of the tape's symbols as the core heard of them, `side` 1 or -1, `reason` an index of REASONS;
     `entry_row` and `exit_row` are the rows of the tape that led to entry and exit (by a timer: the first that brought
-    the time); times in ns, prices and `pnl` (after fees) in the symbol's currency.
+    the time); times in ns, prices, `pnl` (after fees) and `fees` in the symbol's currency, as `trades.jsonl` has them.
     """
 
     symbol: Any
@@ -57,6 +56,7 @@ class Trades(NamedTuple):
     exit_ts: Any
     exit_price: Any
     pnl: Any
+    fees: Any
 
     def __len__(self) -> int:  # a row is a trade
         return len(self.symbol)
@@ -135,7 +135,7 @@ class SharedTape:
         self.facts = facts_of(columns)
         self._lock = Lock()
         self._readings: dict[tuple[int, int], tuple[Windowed, bool]] = {}
-        self._fills: dict[tuple[int, bool, Decimal], Fills] = {}
+        self._fills: dict[tuple[int, Decimal], tuple[Any, Any]] = {}
 
     def readings(self, symbol: int, window: int) -> tuple[Windowed, bool]:
         """Return what a window (ns) shows at a symbol's ticks, and whether all of it are finite numbers."""
@@ -147,17 +147,22 @@ class SharedTape:
                 del self._readings[next(iter(self._readings))]
             return found
 
-    def fills(self, symbol: int, at_quote: bool, slippage: Decimal) -> Fills:
-        """Return what fills cost in a symbol, with so much slippage (a fraction)."""
+    def fills(self, symbol: int, slippage: Decimal) -> tuple[Any, Any]:
+        """Return what fills cost in a symbol at each quote, and at each tick's price, with so much slippage."""
         with self._lock:
-            key = symbol, at_quote, slippage
+            key = symbol, slippage
             if key not in self._fills:
                 if len(self._fills) >= _WINDOWS_KEPT * len(self.facts.symbols):
                     self._fills.clear()
-                its, up, down = self.facts.symbols[symbol], 1 + slippage, 1 - slippage
-                sides = (its.ask, up), (its.bid, down), (its.price, up), (its.price, down)
-                self._fills[key] = Fills(at_quote, *(filled(prices, factor) for prices, factor in sides))
+                its = self.facts.symbols[symbol]
+                self._fills[key] = _fills(its.ask, its.bid, slippage), _fills(its.price, its.price, slippage)
             return self._fills[key]
+
+
+def _fills(buy: Any, sell: Any, slippage: Decimal) -> Any:
+    found = np.empty(len(buy), walks.FILL)
+    found["buy"], found["sell"] = filled(buy, 1 + slippage), filled(sell, 1 - slippage)
+    return found
 
 
 class _Group(NamedTuple):
@@ -169,7 +174,7 @@ class _Group(NamedTuple):
     slippage: Decimal
     midnights: Any
     order: Any
-    choices: Choices
+    choices: Any
 
 
 class _Found(NamedTuple):
@@ -177,8 +182,7 @@ class _Found(NamedTuple):
 
     setting: Any
     symbol: int
-    times: Any
-    prices: Any
+    trades: Any
 
 
 def decide_many(tape: SharedTape, settings: Sequence[Settings], in_full: InFull | None = None) -> list[Result]:
@@ -220,34 +224,30 @@ def _groups(settings: Sequence[Settings], facts: TapeFacts) -> list[_Group]:
     groups = []
     for key, members in sorted(by_key.items(), key=lambda item: item[0]):
         choices = _choices([settings[at] for at in members])
-        order = np.lexsort((choices.least, choices.more, choices.up))
-        choices = Choices(*(column[order] for column in choices))
-        groups.append(_Group(*key[:4], midnights[key[4]], np.array(members)[order], choices))
+        order = np.lexsort((choices["least"], choices["more"], choices["up"]))
+        groups.append(_Group(*key[:4], midnights[key[4]], np.array(members)[order], choices[order]))
     return groups
 
 
-def _choices(settings: Sequence[Settings]) -> Choices:
+def _choices(settings: Sequence[Settings]) -> Any:
     exits: dict[tuple[float, ...], int] = {}
     rows = []
     for each in settings:
         s, risk = each.strategy, each.risk
+        entering = s.entry_threshold, s.volume_spike_multiplier, s.volatility_guard_threshold
         hold, flat = min(_ns(s.time_stop_seconds), _MOST_NS), min(s.flat_seconds * SECOND, _MOST_NS)
-        leaving = s.profit_target - EPSILON, EPSILON - s.stop_loss, hold, flat, s.flat_threshold + EPSILON
-        entering = s.entry_threshold - EPSILON, s.volume_spike_multiplier + EPSILON
+        leaving = s.profit_target, s.stop_loss, s.flat_threshold, hold, flat
+        same = exits.setdefault(leaving, len(exits))
         fee = 2 * each.execution.fee_per_share * risk.position_size
-        rows.append(
-            (
-                *entering,
-                s.volatility_guard_threshold - EPSILON,
-                *leaving,
-                exits.setdefault(leaving, len(exits)),
-                risk.cooldown_trades_after_loss,
-                risk.position_size,
-                fee,
-            )
-        )
-    kinds = (*(float,) * 5, np.int64, np.int64, float, np.int64, np.int64, float, float)
-    return Choices(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)))
+        skipped = min(risk.cooldown_trades_after_loss, _MOST_NS)
+        rows.append((*entering, *leaving, same, skipped, risk.position_size, fee))
+    found = np.array(rows, walks.CHOICE)
+    for name in ("up", "least", "goal", "floor"):
+        found[name] -= EPSILON
+    for name in ("more", "limit"):
+        found[name] += EPSILON
+    found["floor"] = -found["floor"]
+    return found
 
 
 def _decide(
@@ -263,27 +263,30 @@ def _decide(
     its, choices = tape.facts.symbols[symbol], group.choices
     seen, finite = tape.readings(symbol, group.window)
     sound[group.order] &= finite
-    fills = tape.fills(symbol, group.at_quote, group.slippage)
-    own = np.zeros((len(group.order), walks.COUNTS), np.int64)
-    ends = np.zeros(len(group.order), np.int64)
-    memo = _memo(its, choices)
-    times, prices = walks.decide(its, seen, fills, tape.facts.last, group.min_ticks, choices, memo, own, ends)
+    at_quote, at_last = tape.fills(symbol, group.slippage)
+    if not group.at_quote:
+        at_quote = at_quote[:0]
+    own = np.zeros((len(choices), walks.COUNTS), np.int64)
+    ends = np.zeros(len(choices), np.int64)
+    memo, last = _memo(its, choices), tape.facts.last
+    trades = walks.decide(its.course, seen, at_quote, at_last, last, group.min_ticks, choices, memo, own, ends)
     counts[group.order] += own
-    mine = np.zeros((len(group.order), low.shape[1])), np.zeros((len(group.order), low.shape[1]))
-    walks.bound_losses(its, choices, ends, times, prices, group.midnights, *mine)
+    mine = np.zeros((len(choices), low.shape[1])), np.zeros((len(choices), low.shape[1]))
+    walks.bound_losses(its.course, choices, ends, trades, group.midnights, *mine)
     low[group.order] += mine[0]
     closed[group.order] += mine[1]
-    return _Found(np.repeat(group.order, np.diff(ends, prepend=0)), symbol, times, prices)
+    return _Found(np.repeat(group.order, np.diff(ends, prepend=0)), symbol, trades)
 
 
-def _memo(its: SymbolFacts, choices: Choices) -> Memo:
-    """Return an empty memo, without any places where no two choices have the same exits."""
-    slots = 0
-    if len(np.unique(choices.exits)) < len(choices.exits):
-        slots = 64
-        while slots < min(2 * len(its.ts), _MEMO_SLOTS):
-            slots *= 2
-    return Memo(np.full(slots, -1, np.int64), np.empty((slots, 5), np.int64))
+def _memo(its: SymbolFacts, choices: Any) -> Any:
+    """Return an empty memo: of one place where no two choices have the same exits."""
+    places = 1
+    if len(np.unique(choices["exits"])) < len(choices):
+        while places < min(2 * len(its.ts), _MEMO_PLACES):
+            places *= 2
+    memo = np.zeros(places, walks.EXIT)
+    memo["key"] = -1
+    return memo
 
 
 def _midnights(timezone: str, facts: TapeFacts) -> Any:
@@ -336,17 +339,16 @@ _OF_TICK = 9
 
 def _columns(facts: TapeFacts, settings: Sequence[Settings], found: _Found) -> tuple[Any, ...]:
     """Return the setting of each finished trade, the rank of its exit among those at one time, and its columns."""
-    done = (found.times[:, 3] & 7) != walks.OPEN
-    setting, times, prices = found.setting[done], found.times[done], found.prices[done]
+    done = found.trades["reason"] != walks.OPEN
+    setting, trades = found.setting[done], found.trades[done]
     its = facts.symbols[found.symbol]
-    reason, side = times[:, 3] & 7, np.where(times[:, 3] > 0, 1, -1)
+    reason, side, exit_ts = trades["reason"], trades["side"], trades["ts"]
     by_timer = reason >= walks.TIME
-    exit_row = np.where(by_timer, np.searchsorted(facts.now, times[:, 2]), its.event[times[:, 1]])
+    exit_row = np.where(by_timer, np.searchsorted(facts.now, exit_ts), its.row[trades["left"]])
     rank = np.where(by_timer, reason, _OF_TICK)
-    quantity = np.array([each.risk.position_size for each in settings], float)[setting]
-    fee = np.array([each.execution.fee_per_share for each in settings], float)[setting]
-    pnl = side * (prices[:, 1] - prices[:, 0]) * quantity - 2 * fee * quantity
     symbol = np.full(len(setting), found.symbol, np.int32)
-    entry_row, entry_ts = its.event[times[:, 0]], its.now[times[:, 0]]
-    entered = entry_row, entry_ts, prices[:, 0]
-    return setting, rank, symbol, side, reason, *entered, exit_row, times[:, 2], prices[:, 1], pnl
+    entered = its.row[trades["entered"]], its.course.ticks["now"][trades["entered"]], trades["entry"]
+    quantities = [each.risk.position_size for each in settings]
+    fees = [each.execution.fee_per_share for each in settings]
+    money = earned(side, trades["entry"], trades["exit"], setting, quantities, fees)
+    return setting, rank, symbol, side, reason, *entered, exit_row, exit_ts, trades["exit"], *money
