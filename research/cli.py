@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from research.commands import calibrate, importing, replay, report, sweep
 from service import cli
+from service.cli import engines
 
 cli.app.command(name="import")(importing.import_)
 cli.app.command()(report.report)
@@ -16,4 +17,11 @@ cli.app.command()(calibrate.calibrate)
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; bad input is one sentence and exit code 2."""
+    engines.OTHERS["compiled-chain"] = _compiled_chain
     cli.main(arguments)
+
+
+def _compiled_chain() -> engines.Replay:
+    from research.engine.compiled_chain import replay
+
+    return replay

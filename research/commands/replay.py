@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from service.cli import recorded
+from service.cli import engines, recorded
 from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
+from service.errors import UserError
 
 
 def replay(
@@ -27,6 +28,7 @@ def replay(
     ] = False,
     fail_fast: FailFast = False,
     trust: TrustOption = False,
+    engine: recorded.Engine = engines.EXACT,
     data_dir: DataDir = Path("data"),
     as_json: Json = None,
 ) -> None:
@@ -39,8 +41,15 @@ def replay(
     Exit code 3 if a strategy failed.
     """
     if len(tapes) == 1 and not what_if:
-        recorded.replay(tapes[0], config, assignments, strategy, out, fail_fast, trust, data_dir, as_json)
+        recorded.replay(
+            *(tapes[0], config, assignments, strategy, out, fail_fast, trust),
+            engine=engine,
+            data_dir=data_dir,
+            as_json=as_json,
+        )
         return
+    if engine != engines.EXACT:
+        raise UserError("several tapes, and --what-if, are decided by the exact engine: leave out --engine")
     from research.commands import what_if as command
     from service.recorded.decisions import Changes
 

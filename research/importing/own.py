@@ -12,7 +12,7 @@ from actors.engine.core import Input
 from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
 from research.importing import rows
 from research.importing.notes import UNITS, Notes, Options
-from research.importing.rows import OTHER, PRINT
+from research.importing.rows import OTHER
 from research.importing.sources import Source
 from service.errors import UserError
 from service.recorded import columnar, tapes
@@ -92,8 +92,7 @@ def read_columnar(source: Source, options: Options, notes: Notes) -> Iterator[pa
     for batch in columnar.batches(source.path, rows=1 << 18):
         done += len(batch)
         source.position = source.size * done // max(1, info.rows)
-        table = pa.Table.from_batches([batch])
-        yield table.append_column(rows.schema().field(PRINT), pa.nulls(len(table), pa.int8()))
+        yield pa.Table.from_batches([batch])
 
 
 def market_only(tables: Iterable[pa.Table], source: Source, notes: Notes) -> Iterator[pa.Table]:

@@ -27,9 +27,9 @@ class SalePrints:
 
     def apply(self, table: pa.Table) -> pa.Table:
         """Return the rows that remain, of the columns of a tape."""
-        found = table.column(PRINT)
-        plain = table.drop_columns([PRINT])
-        if found.null_count == len(found) and not self._waiting:
+        plain = table.drop_columns([PRINT]) if PRINT in table.column_names else table
+        found = table.column(PRINT) if PRINT in table.column_names else pa.nulls(len(table), pa.int8())
+        if (found.null_count == len(found) and not self._waiting) or "size" not in table.column_names:
             return plain
         given = found.fill_null(_TICK).to_numpy()
         kind = given & (UNKNOWN - 1)
@@ -49,7 +49,7 @@ class SalePrints:
         events: list[Prints | Refused] = [Prints(kind, count, size) for kind, (count, size) in self.counted.items()]
         if self.unknown:
             events.append(Refused(UNKNOWN_CONDITION, self.unknown))
-        return rows.of_events(events).drop_columns([PRINT]) if events else None
+        return rows.of_events(events) if events else None
 
     def _count(self, kind: Numbers, given: Numbers, trades: Numbers, size: Numbers) -> None:
         new = trades & (given < COUNTED)

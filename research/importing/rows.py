@@ -43,7 +43,7 @@ def schema() -> pa.Schema:
 
 
 def table(kind: int | Numbers, symbol: str | pa.Array | None, ts: Numbers | pa.Array, **columns: Any) -> pa.Table:
-    """Make rows; `symbol` is one for all or one each, and columns that are not given are null.
+    """Make rows; `symbol` is one for all or one each, and columns that are not given are left out: they are null.
 
     `ts` is int64 in ns. NumPy's NaN becomes null.
     """
@@ -56,10 +56,10 @@ def table(kind: int | Numbers, symbol: str | pa.Array | None, ts: Numbers | pa.A
     for field in schema():
         if field.name in made:
             continue
-        value = columns.pop(field.name, None)
-        made[field.name] = pa.nulls(count, field.type) if value is None else _column(value, field.type)
-    assert not columns, columns
-    return pa.table([made[name] for name in schema().names], schema=schema())
+        if (value := columns.pop(field.name, None)) is not None:
+            made[field.name] = _column(value, field.type)
+    assert not any(value is not None for value in columns.values()), columns
+    return pa.table(made)
 
 
 def _column(value: Any, kind: pa.DataType) -> Any:
@@ -90,7 +90,7 @@ def of_events(events: Iterable[Event | Input | bytes]) -> pa.Table:
         prints = [volume if isinstance(event, VolumeOnly) else None for event in given]
         given = [_as_print(event) if isinstance(event, VolumeOnly) else event for event in given]
     made = pa.Table.from_batches([columnar.rows_of(given)])  # type: ignore[arg-type]  # no Undone is among them
-    return made.append_column(schema().field(PRINT), pa.array(prints or [None] * len(given), pa.int8()))
+    return made if prints is None else made.append_column(schema().field(PRINT), pa.array(prints, pa.int8()))
 
 
 def _as_print(event: VolumeOnly) -> Any:
@@ -99,12 +99,14 @@ def _as_print(event: VolumeOnly) -> Any:
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
     """Put rows one behind the other, in one piece, whose symbols have one dictionary."""
-    whole = pa.concat_tables(tables) if len(tables) > 1 else tables[0]
+    whole = pa.concat_tables(tables, promote_options="default") if len(tables) > 1 else tables[0]
     return whole.unify_dictionaries().combine_chunks()
 
 
 def numbers(rows: pa.Table, name: str) -> Numbers:
-    """Return a column as NumPy's; null is NaN in numbers, and 0 in whole ones."""
+    """Return a column as NumPy's; null is NaN in numbers, and 0 in whole ones. One that is missing is null."""
+    if name not in rows.column_names:
+        return np.full(len(rows), np.nan)
     column = rows.column(name)
     if pa.types.is_integer(column.type) and column.null_count:
         column = pc.fill_null(column, 0)

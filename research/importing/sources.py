@@ -121,12 +121,12 @@ class Source:
         opened: IO[bytes] = stack.enter_context(inner)
         return opened
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
+    def blocks(self, size: int | None = None) -> Iterator[Block]:
         """Give the text in blocks of whole lines, without a byte order mark; the last line may have no end."""
-        number, rest, inflated = 1, b"", 0
+        number, rest, inflated, most = 1, b"", 0, size or BLOCK
         with self.opened() as file:
             while True:
-                data = self._guarded(lambda: file.read(size))
+                data = self._guarded(lambda: file.read(most))
                 if not data:
                     break
                 if not inflated:

@@ -18,7 +18,7 @@ Spec = dict[str, Any]
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _WIDTH, _HEIGHT = 290, 170
-MOST_POINTS = 250
+MOST_POINTS = 200
 """Points of a scatter plot; of more trades, every second, third ... is drawn."""
 MOST_BARS = 16
 """Groups of a bar chart; the others are in the table beneath."""

@@ -32,17 +32,24 @@ def compared(a: tuple[Gathered, Figures], b: tuple[Gathered, Figures], first_dif
     trades = [*a[0].trades, *b[0].trades]
     blocks = blocks_of([trade.line.entry_ts for trade in trades], zone_of(a[0].zone))
     less = difference_of([net_bp(t) for t in a[0].trades], [net_bp(t) for t in b[0].trades], blocks)
+    other = _name_beside(a[0].name, b[0].name)
+    told = f"Beside {other}, a trade earned {spanned(less)} after costs"
     if less.mean is None:
         sentence = "One of the two has no trades: there is nothing to compare."
     elif less.low is None:
-        sentence = f"{spanned(less)} a trade more than {b[0].name}: too few trades to tell that from luck."
+        sentence = f"{told}: too few trades to tell that from luck."
+    elif less.is_above_zero or less.is_below_zero:
+        sentence = f"{told}: a difference beyond luck."
     else:
-        verdict = "more than luck" if less.is_above_zero or less.is_below_zero else "not to be told from luck"
-        sentence = f"{spanned(less)} a trade more than {b[0].name}, after costs: {verdict}."
-    return Compared(b[0].name, less, sentence, _table(a[1], b[1]), first_difference)
+        sentence = f"{told}: no difference that could be told from luck."
+    return Compared(other, less, sentence, _table(a[1], b[1], other), first_difference)
 
 
-def _table(a: Figures, b: Figures) -> list[list[str]]:
+def _name_beside(first: str, other: str) -> str:
+    return f"{other} (other)" if first == other else other
+
+
+def _table(a: Figures, b: Figures, other: str) -> list[list[str]]:
     def column(found: Figures) -> list[str]:
         steps = {step.name: step.bp for step in found.money["steps"]}
         cells = [f"{found.result['trades']:,}", share(found.win_rate), profit(found.result["total_pnl"])]
@@ -50,7 +57,7 @@ def _table(a: Figures, b: Figures) -> list[list[str]]:
         return [*cells, profit(-found.result["max_drawdown"])]
 
     names = ["trades", "wins", "P/L after costs", "a trade, before costs", "a trade, after costs", "largest drawdown"]
-    return [["", a.source["name"], b.source["name"]], *map(list, zip(names, column(a), column(b), strict=True))]
+    return [["", a.source["name"], other], *map(list, zip(names, column(a), column(b), strict=True))]
 
 
 def first_difference(

@@ -44,12 +44,13 @@ MARK = '<meta name="generator" content="microbot report'
 """What a file begins with that a report may be written over."""
 _HERE = Path(__file__).parent
 _LIBRARY = Path(__file__).parents[2] / "web" / "static" / "vendor" / "lightweight-charts.js"
+_LARGEST = 490_000  # bytes, but for the head; the prices get what is left
 _MOST_GROUPS = 60  # rows of a table of symbols
-_MOST_ROWS = 200  # of the table of trades
-_MOST_MARKED = 1_000  # trades that are marked on the prices
-_MOST_BARS = 16_000  # prices in the page, of all its symbols
+_MOST_ROWS = 160  # of the table of trades
+_MOST_MARKED = 700  # trades that are marked on the prices
+_MOST_BARS = 14_000  # prices in the page, of all its symbols
 _MOST_SYMBOLS = 12
-_MOST_EQUITY = 2_000
+_MOST_EQUITY = 1_000
 _PAPER = {
     "card": "#ffffff",
     "text": "#18202a",
@@ -69,9 +70,13 @@ def page(found: Figures, gathered: Gathered, beside: Beside | None = None, compa
     library = _library()
     hashes = " ".join(f"'{_hash(text)}'" for text in (library, script))
     policy = f"default-src 'none'; script-src {hashes}; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
-    data = msgspec.json.encode(_data(found, gathered)).decode().replace("<", "\\u003c")
-    title = f"{found.source['name']}: report"
     body = "\n".join(_body(found, gathered, beside, compared))
+    room = _LARGEST - sum(len(text.encode()) for text in (style, script, library, body))
+    for most in (1.0, 0.5, 0.2, 0.05):
+        data = msgspec.json.encode(_data(found, gathered, most)).decode().replace("<", "\\u003c")
+        if len(data.encode()) < room:
+            break
+    title = f"{found.source['name']}: report"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -101,8 +106,9 @@ def _library() -> str:
 # ------------------------------------------------------------------------------------------------- the script's data
 
 
-def _data(found: Figures, gathered: Gathered) -> Row:
-    bars = _shown_bars(found, gathered)
+def _data(found: Figures, gathered: Gathered, most: float) -> Row:
+    """Return what the script draws; `most` is the share of the most points that it may have."""
+    bars = _shown_bars(found, gathered, most)
     decimals = _decimals(bars)
     symbols = [row["name"] for row in found.symbols]
     places = {name: number for number, name in enumerate(symbols)}
@@ -120,19 +126,19 @@ def _data(found: Figures, gathered: Gathered) -> Row:
         if row["symbol"] in bars
     ]
     equity = [[ts // SECOND, round(value, 6), round(down, 6)] for ts, value, down in found.equity]
-    every = max(1, -(-len(equity) // _MOST_EQUITY))
+    every = max(1, -(-len(equity) // int(_MOST_EQUITY * most)))
     return {
         "zone": getattr(zone_of(found.source["zone"]), "key", "UTC"),
         "decimals": decimals,
         "symbols": symbols,
-        "trades": marked[-_MOST_MARKED:],
+        "trades": marked[-int(_MOST_MARKED * most) :],
         "bars": {symbol: _packed(one, decimals) for symbol, one in bars.items()},
         "equity": equity[::-1][::every][::-1],
         "paper": _PAPER,
     }
 
 
-def _shown_bars(found: Figures, gathered: Gathered) -> dict[str, Bars]:
+def _shown_bars(found: Figures, gathered: Gathered, most: float = 1.0) -> dict[str, Bars]:
     """Return the prices of the symbols with most trades, thinned until all have room."""
     names = [row["name"] for row in found.symbols if row["name"] in gathered.bars]
     names += [name for name in gathered.bars if name not in names]
@@ -140,7 +146,7 @@ def _shown_bars(found: Figures, gathered: Gathered) -> dict[str, Bars]:
     shown: dict[str, Bars] = {}
     for name, bars in chosen.items():
         copy = Bars(bars.width_s, list(bars.seconds), list(bars.prices))
-        while len(copy.seconds) > _MOST_BARS // len(chosen):
+        while len(copy.seconds) > max(2, _MOST_BARS * most / len(chosen)):
             widen(copy, copy.width_s * 2)
         shown[name] = copy
     return shown

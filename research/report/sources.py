@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from actors.engine.core import Input
+from actors.engine.reloading import Reloading
 from actors.gateway.sqlite_journal import JournalUnusable, settings_of
-from actors.messages import Fact
 from actors.portfolio.lines import SignalLine, TradeLine
+from pipeline.strategy import Strategies, Strategy
 from research.report.gathered import Costs, Gathered, Trade
 from research.report.watching import Watch, open_positions, watched
 from service import settings as settings_, strategies
+from service.conditions import doubts
 from service.data_folder import JOURNAL, SESSIONS
 from service.errors import UserError, said_plainly
 from service.journal_views import explain, history
 from service.journal_views.cost_path import cost_path
-from service.recorded import replay as replaying, tapes
+from service.recorded import replay as replaying, simulation, tapes
 from service.recorded.decisions import Changes
 from service.recorded.lines import Lines
 from service.recorded.trust import Trust
@@ -91,38 +93,58 @@ def gather(wanted: Wanted) -> Gathered:
 
 def _decided(wanted: Wanted, kind: str) -> Gathered:
     path, changes = wanted.path, wanted.changes
+    tapes.check(path)
     recorded = tapes.recorded_settings(path)
     effective = settings_.load(changes.config, changes.assignments, recorded=recorded.settings if recorded else None)
-    tapes.check(path)
     chosen = wanted.trust.strategy(path, recorded, changes.strategy, effective)
-    made = strategies.lineup(chosen, effective)
-    watch, said = Watch(), list[str]()
-    facts: list[Callable[[Fact], None]] = [watch.see]
-    core = replaying.core_of(
-        recorded,
-        effective,
-        made,
-        lambda fact: facts[0](fact),
-        reloading=replaying.reloading_of(recorded, effective, chosen),
-    )
-    watch.begin(core)
-    with _progress(wanted) as progress:
-        summary = watched(core, tapes.read(path, progress, said.append), watch)
-    plain = msgspec.json.decode(replaying.summary_json(summary))
-    if replaying.failed(summary):
-        first = plain["failures"]["first"]
-        said.append(f"the strategy of {first['symbol']} failed: {first['error']}")
-    if recorded is not None and recorded.book:
+    said: list[str] = []
+    simulated = recorded is not None and replaying.other_orders(recorded, effective, chosen)
+    if simulated:
+        effective = simulation.settings_of(path, effective)
+        said.append(simulation.said_of(path, effective))
+    elif recorded is not None and recorded.book:
         said.append("its orders were filled by a broker: prices and fees are what the venue said, not simulated")
+    with _progress(wanted) as progress:
+        batches: Iterable[list[Input]] = tapes.read(path, progress, said.append)
+        found = decide(
+            simulation.without_broker(batches) if simulated else batches,
+            effective,
+            strategies.lineup(chosen, effective),
+            recorded=recorded,
+            reloading=replaying.reloading_of(recorded, effective, chosen),
+            simulated=simulated,
+        )
+    named = changes.strategy or (recorded.strategy if recorded else None) or ""
+    said += found.said
+    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=str(named), said=said)
+
+
+def decide(
+    batches: Iterable[Sequence[Input]],
+    effective: Settings,
+    strategy: Strategy | Strategies,
+    *,
+    recorded: tapes.SettingsRecorded | None = None,
+    reloading: Reloading | None = None,
+    simulated: bool = False,
+) -> Gathered:
+    """Decide events with the bot's own core, and gather what the report tells of them."""
+    watch = Watch()
+    core = replaying.core_of(recorded, effective, strategy, watch.see, reloading=reloading, simulated=simulated)
+    watch.begin(core)
+    summary = msgspec.json.decode(replaying.summary_json(watched(core, batches, watch)))
+    said = [doubt.sentence for doubt in doubts(core)]
+    if replaying.failed(summary):
+        first = summary["failures"]["first"]
+        said.append(f"the strategy of {first['symbol']} failed: {first['error']}")
     return Gathered(
-        name=path.name,
-        kind=kind,
+        name="events",
+        kind="tape",
         trades=watch.trades,
         signals=watch.signals,
-        summary=plain,
+        summary=summary,
         zone=effective.core.risk.timezone,
         settings=_told(effective),
-        strategy=str(changes.strategy or (recorded.strategy if recorded else "") or ""),
         open=open_positions(core),
         bars=watch.bars,
         said=said,
@@ -150,7 +172,7 @@ def _told(effective: Settings) -> dict[str, Any]:
 
 
 def _of_run(folder: Path) -> Gathered:
-    trades = [Trade(line, _costs(line)) for line in _rows(folder / "trades.jsonl", TradeLine)]
+    trades = [Trade(line) for line in _rows(folder / "trades.jsonl", TradeLine)]
     signals = _rows(folder / "signals.jsonl", SignalLine) if (folder / "signals.jsonl").exists() else []
     summary: dict[str, Any] = {}
     if (folder / "summary.json").exists():
@@ -172,10 +194,6 @@ def _rows(path: Path, kind: type[Any]) -> list[Any]:
             return [msgspec.json.decode(row, type=kind) for _, row in source.filled()]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"the file {path} cannot be read: {error}") from None
-
-
-def _costs(line: TradeLine) -> Costs | None:
-    return None
 
 
 def _of_journal(path: Path) -> Gathered:
@@ -226,8 +244,3 @@ def _journaled(folder: Path, row: dict[str, Any], line: TradeLine) -> tuple[Cost
     if line.side == "SHORT":
         down, up = -up, -down
     return costs, min(down, 0.0), max(up, 0.0)
-
-
-def newest(items: list[Any], most: int) -> list[Any]:
-    """Return the newest of a list."""
-    return list(islice(reversed(items), most))[::-1]

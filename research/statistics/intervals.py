@@ -117,7 +117,8 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
 
     From 40 blocks on it is the bootstrap's, bias-corrected and accelerated (BCa, Efron 1987), over whole blocks; below,
     Student's t with the standard error of a ratio of sums over blocks (Cochran 1977, section 6.3; for few blocks see
-    Cameron and Miller 2015). The same values and seed give the same interval.
+    Cameron and Miller 2015), or that of independent trades where it is larger: few blocks may cancel by chance. The
+    same values and seed give the same interval.
     """
     import numpy as np
 
@@ -153,6 +154,7 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
             return Interval(n, mean, float(found_.low), float(found_.high), "BCa", error)
     from scipy.special import stdtrit
 
+    error = max(error, float(found.std(ddof=1)) / math.sqrt(n))
     reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
     return Interval(n, mean, mean - reach, mean + reach, "t", error)
 

@@ -9,9 +9,14 @@ import msgspec
 import typer
 
 from service import outlet
+from service.cli import engines
 from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
 from service.errors import UserError
 from service.visible import visible, visible_json
+
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="exact, or compiled-chain: the default strategy's, sooner.")
+]
 
 
 def replay(
@@ -24,6 +29,7 @@ def replay(
     ] = None,
     fail_fast: FailFast = False,
     trust: TrustOption = False,
+    engine: Engine = engines.EXACT,
     data_dir: DataDir = Path("data"),
     as_json: Json = None,
 ) -> None:
@@ -37,12 +43,13 @@ def replay(
     from service.recorded import replay as replaying, tapes
     from service.recorded.trust import Trust
 
+    decide = engines.replay_of(engine)
     recorded = tapes.recorded_settings(tape)
     effective = settings.load(config, assignments or (), recorded=recorded.settings if recorded else None)
     chosen = Trust(data_dir, trust, terminal.say).strategy(tape, recorded, strategy, effective)
     told: list[str] = []  # once the progress bar is gone
     with terminal.progress(f"replaying {tape.name}", tapes.size(tape)) as progress, outlet.prints_aside():
-        summary = replaying.replay(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
+        summary = decide(tape, effective, chosen, out, progress, told.append, fail_fast=fail_fast)
     for sentence in told:
         terminal.say(sentence)
     terminal.print_summary(summary, as_json=as_json)

@@ -162,10 +162,17 @@ def batches(path: Path, columns: Sequence[str] | None = None, rows: int = BATCH)
 
 def events(path: Path, progress: Progress = lambda _: None) -> Iterator[list[Input]]:
     """Give a tape's events in order, in lists: the same that its lines of JSON would give. Raises UserError."""
+    for _, found in with_rows(path, progress):
+        yield found
+
+
+def with_rows(path: Path, progress: Progress = lambda _: None) -> Iterator[tuple[pa.RecordBatch, list[Input]]]:
+    """Give a tape's events as `events` does, each list with the rows that it was made of. Raises UserError."""
     decode = _Events()
     for batch, position in _read(path, None, BATCH):
         for start in range(0, len(batch), _LISTED):
-            yield decode(batch.slice(start, _LISTED))
+            rows = batch.slice(start, _LISTED)
+            yield rows, decode(rows)
         progress(position)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy
 import pandas
+import polars
 import pytest
 from reactivex import Observable, operators as rx
 
@@ -166,6 +167,24 @@ def test_each_table_becomes_a_data_frame(table: Any, seeded: Path) -> None:
         assert [None if pandas.isna(cell) else cell for cell in frame[name]] == [getattr(row, name) for row in rows]
 
 
+@pytest.mark.parametrize("table", ["trades", "signals", "equity", "readings"])
+def test_its_times_are_dates_in_utc_in_either_library(table: Any, seeded: Path) -> None:
+    found = backtest(seeded, readings=True)
+    pandas_, polars_ = found.to_pandas(table), found.to_polars(table)
+    rows = getattr(found, table)
+    assert len(pandas_) == polars_.height == len(rows) > 0
+    name = "exit_ts" if table == "trades" else "ts"
+    assert [stamp.value for stamp in pandas_[name]] == [getattr(row, name) for row in rows]
+    assert polars_[name].dtype == polars.Datetime("ns", "UTC")
+    assert polars_[name].to_physical().to_list() == [getattr(row, name) for row in rows]
+    assert str(pandas_[name].dtype) == "datetime64[ns, UTC]"
+
+
+def test_an_empty_table_has_dates_too() -> None:
+    assert str(backtest([]).to_pandas("trades")["entry_ts"].dtype) == "datetime64[ns, UTC]"
+    assert backtest([]).to_polars("signals")["ts"].dtype == polars.Datetime("ns", "UTC")
+
+
 def test_a_table_without_rows_has_its_columns() -> None:
     assert "exit_reason" in backtest([]).to_frame("trades").columns
 
@@ -176,10 +195,10 @@ def test_a_table_that_there_is_not_and_a_library_that_is_missing_are_said(monkey
     with pytest.raises(UserError, match="no table 'fills': there are trades, signals, equity, readings"):
         found.to_frame(table)
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(UserError, match=r"to_frame needs polars: `pip install polars` adds it"):
-        found.to_frame(library="polars")
+    with pytest.raises(UserError, match=r"need polars: pip install 'microbot-trading\[research\]' adds"):
+        found.to_polars()
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UserError, match="to_frame needs pandas or polars"):
+    with pytest.raises(UserError, match="need pandas or polars"):
         found.to_frame()
 
 

@@ -57,7 +57,8 @@ def test_the_t_interval_of_single_trades_is_the_textbook_one() -> None:
 
 def test_values_that_are_all_the_same_have_an_interval_of_no_width() -> None:
     found = mean_of([0.3] * 60, alone(60))
-    assert (found.low, found.high) == (found.mean, found.mean) == (pytest.approx(0.3), pytest.approx(0.3))
+    assert found.mean == pytest.approx(0.3)
+    assert (found.low, found.high) == (found.mean, found.mean)
     assert found.method == "same"
 
 
@@ -83,6 +84,12 @@ def test_trades_that_move_together_have_a_wider_interval_than_independent_ones()
     assert wide.error is not None
     assert narrow.error is not None
     assert wide.error > 2.5 * narrow.error
+
+
+def test_wins_and_losses_that_cancel_within_few_blocks_do_not_make_it_certain() -> None:
+    found = mean_of([10.0, -8.0] * 20, Blocks(tuple(number // 4 for number in range(40)), 10, 1, 60))
+    assert found.low is not None
+    assert found.low < 0
 
 
 def test_from_ten_days_on_a_block_is_a_day() -> None:

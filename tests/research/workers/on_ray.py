@@ -64,8 +64,14 @@ def alike(workers: Workers) -> dict[str, Any]:
         raised.extend(workers.run(deeds.fail_at_odd, [0, 2, 5, 7, *NUMBERS]))
     except ValueError as error:
         raised.append(str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        with workers_of("serial") as alone:
+            expected = list(deeds.sweep(alone, Path(folder), kill=False))
+        same = list(deeds.sweep(workers, Path(folder), kill=True)) == expected
+        kills = len(list(Path(folder).glob("killed-*")))
     here = workers.ship(Path(__file__)).path() == Path(__file__)
-    return {"squares": squares, "killed": killed, "tried": tried, "lost": lost, "raised": raised, "here": here}
+    found = {"squares": squares, "killed": killed, "tried": tried, "lost": lost, "raised": raised, "here": here}
+    return found | {"same": same, "kills": kills}
 
 
 def size_and_place(shipped: Shipped) -> tuple[int, str]:

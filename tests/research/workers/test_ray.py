@@ -41,6 +41,11 @@ def test_results_come_in_order_and_once_also_of_tasks_whose_worker_was_killed(fo
     assert all(tried == 2 if n % 4 == 0 else tried >= 1 for n, tried in enumerate(found["tried"]))
 
 
+def test_decisions_are_the_bytes_of_one_job_also_when_workers_are_killed(found: dict[str, Any]) -> None:
+    assert found["same"]
+    assert found["kills"] > 1
+
+
 def test_errors_come_in_order_and_a_task_that_ends_every_worker_is_named(found: dict[str, Any]) -> None:
     assert found["raised"] == [[0, 0], [1, 2], "5 is odd"]
     assert found["lost"][:-1] == [[0, 0], [1, 1], [2, 2]]

@@ -14,7 +14,7 @@ export function drawDay(store) {
   const { profit, realised, unrealised, limit, left, used, fraction, start } = day;
   const halted = store.state.state === "HALTED" && store.state.reason.startsWith("daily loss limit");
   const then = halted
-    ? "The limit was reached: positions were closed, no entries until the next trading day."
+    ? `The limit of ${format.signedMoney(limit)} was reached: positions were closed, no entries until the next trading day.`
     : `${format.money(left)} left until ${format.money(limit)}: there positions are closed, and no entries until the next trading day.`;
   const share = start ? format.signedPercent(profit / start) : "";
   render(html`

@@ -1,0 +1,170 @@
+"""Tapes, sessions, folders and journals as the source of a report, and what is no source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.engine.core import Core, Input
+from actors.gateway.journal import Run
+from actors.gateway.sqlite_journal import SqliteJournal
+from actors.messages import Fact, PositionClosed
+from pipeline.strategy import momentum_burst
+from research.report.beside import live_beside_replay
+from research.report.sources import Wanted, gather, resolve
+from research.statistics.chance import random_walk
+from service import settings
+from service.data_folder import JOURNAL, SESSIONS
+from service.errors import UserError
+from service.recorded import replay
+from service.recorded.decisions import Changes
+from service.recorded.trust import Trust
+from tests.research.report.gatherings import EAGER, record
+from tests.support import shared
+from tests.support.market import tape
+
+NOTHING = Changes()
+
+
+def wanted(path: Path, *assignments: str) -> Wanted:
+    return Wanted(path, Changes(assignments=assignments), Trust(path.parent))
+
+
+def stated(events: list[Input], *assignments: str) -> list[tuple[int, Fact]]:
+    """Return what a live core says of events, with the number of the input each is said at."""
+    said: list[tuple[int, Fact]] = []
+    chosen = settings.load(assignments=assignments, environment={}).core
+    core = Core(chosen, momentum_burst(chosen.strategy), lambda fact: said.append((core.input, fact)))
+    core.run(events)
+    return said
+
+
+def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]]) -> Path:
+    opened = SqliteJournal(folder / JOURNAL, "simulated", durable=False)
+    opened.begin(Run(1, "1", "momentum_burst", "test", True, "paper", {}, str(recording.absolute())))
+    for number, fact in facts:
+        opened.append(number, [fact])
+    opened.close()
+    return folder / JOURNAL
+
+
+@pytest.fixture
+def events() -> list[Input]:
+    return list(random_walk(3, 2_000))
+
+
+@pytest.fixture
+def session(tmp_path: Path, events: list[Input]) -> Path:
+    (tmp_path / SESSIONS).mkdir()
+    return record(tmp_path / SESSIONS / "2026-01-05.jsonl.gz", events, *EAGER)
+
+
+def test_a_tape_is_decided_as_replay_decides_it(tmp_path: Path, events: list[Input]) -> None:
+    path = tmp_path / "walk.jsonl"
+    path.write_bytes(tape(events))
+    found = gather(wanted(path, *EAGER))
+    folder = tmp_path / "out"
+    summary = replay.replay(path, settings.load(assignments=EAGER, environment={}), None, folder)
+    written = gather(wanted(folder))
+    assert (found.kind, written.kind) == ("tape", "run")
+    assert [trade.line for trade in found.trades] == [trade.line for trade in written.trades]
+    assert found.signals == written.signals
+    assert found.summary["total_pnl"] == pytest.approx(summary["total_pnl"])
+    assert written.summary == found.summary
+    assert len(found.trades) > 10
+
+
+def test_a_folder_says_what_it_does_not_hold_and_takes_no_settings(tmp_path: Path, events: list[Input]) -> None:
+    path = tmp_path / "walk.jsonl"
+    path.write_bytes(tape(events))
+    replay.replay(path, settings.load(assignments=EAGER, environment={}), None, tmp_path / "out")
+    assert "a folder holds no prices" in gather(wanted(tmp_path / "out")).said[0]
+    with pytest.raises(UserError, match="was decided already"):
+        gather(wanted(tmp_path / "out", "risk.position_size=2"))
+
+
+def test_a_session_is_decided_with_its_own_settings_and_compared_with_what_it_did(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    facts = stated(events, *EAGER)
+    trust = Trust(tmp_path)
+    found = gather(Wanted(session, NOTHING, trust))
+    assert found.kind == "session"
+    assert len(found.trades) == sum(isinstance(fact, PositionClosed) for _, fact in facts)
+    without = live_beside_replay(session, found, NOTHING, trust)
+    assert without.equal is None
+    assert "There is no journal" in without.sentence
+    journal(tmp_path, session, facts)
+    same = live_beside_replay(session, found, NOTHING, trust)
+    assert same.equal
+    assert same.table[1] == ["live", *same.table[2][1:]]
+
+
+def test_the_first_difference_between_live_and_replay_is_named(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    facts = stated(events, *EAGER)
+    number, lost = next((n, f) for n, f in facts if isinstance(f, PositionClosed))
+    journal(tmp_path, session, [entry for entry in facts if entry[1] is not lost])
+    trust = Trust(tmp_path)
+    found = live_beside_replay(session, gather(Wanted(session, NOTHING, trust)), NOTHING, trust)
+    assert found.equal is False
+    assert any("TRADE WALK" in said for said in found.lines)
+    assert any(f"input {number:,}" in said for said in found.lines)
+
+
+def test_a_session_that_the_journal_does_not_know_is_said_to_be_unknown(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    journal(tmp_path, tmp_path / "another.jsonl.gz", stated(events, *EAGER))
+    trust = Trust(tmp_path)
+    found = live_beside_replay(session, gather(Wanted(session, NOTHING, trust)), NOTHING, trust)
+    assert found.equal is None
+    assert "the journal" in found.sentence
+
+
+def test_a_session_is_found_by_its_name_and_the_newest_as_last(tmp_path: Path, session: Path) -> None:
+    assert resolve(Path(session.name), tmp_path) == session
+    assert resolve(Path("last"), tmp_path) == session
+    with pytest.raises(UserError, match="there is no session"):
+        resolve(Path("last"), tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="name a tape, a session"):
+        resolve(Path("nothing.jsonl"), tmp_path)
+
+
+def test_a_journal_tells_the_trades_of_every_run(tmp_path: Path, session: Path, events: list[Input]) -> None:
+    facts = stated(events, *EAGER)
+    file = journal(tmp_path, session, facts)
+    decided = gather(Wanted(session, NOTHING, Trust(tmp_path)))
+    for named in (file, tmp_path):
+        found = gather(Wanted(named, NOTHING, Trust(tmp_path)))
+        assert found.kind == "journal"
+        assert [t.line.pnl for t in found.trades] == pytest.approx([t.line.pnl for t in decided.trades])
+        assert len(found.signals) == len(decided.signals)
+
+
+def test_what_is_no_source_says_what_would_be_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds neither trades\.jsonl"):
+        gather(wanted(tmp_path))
+    readme = tmp_path / "README.md"
+    readme.write_text("# Not a tape\n")
+    with pytest.raises(UserError, match="is none: line 1"):
+        gather(wanted(readme))
+    torn = tmp_path / "out"
+    torn.mkdir()
+    (torn / "trades.jsonl").write_text('{"symbol": 1}\n')
+    with pytest.raises(UserError, match="cannot be read"):
+        gather(wanted(torn))
+
+
+def test_every_real_vector_is_gathered_as_replay_decides_it() -> None:
+    """Falls back on the tapes of tests/data where ../shared is absent."""
+    found = shared.vectors()[:6] or tuple(
+        shared.load(path) for path in sorted((shared.ROOT / "tests" / "data").glob("*.expected.json"))
+    )
+    for vector in found:
+        chosen = [f"{name}={value!r}".replace("'", '"') for name, value in vector.expected.get("settings", {}).items()]
+        gathered = gather(Wanted(vector.tape, Changes(assignments=tuple(chosen)), Trust(vector.tape.parent)))
+        assert len(gathered.trades) == vector.expected["summary"]["trades"], vector.name
+        assert gathered.summary["total_pnl"] == pytest.approx(vector.expected["summary"]["total_pnl"]), vector.name
