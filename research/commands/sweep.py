@@ -69,6 +69,10 @@ def sweep(
     folder: the same command goes on after a kill. The results are the same for any number of workers.
     """
     with _needs_extra():
+        from research.sweeps.starting import leave_unloaded
+
+        if strategy is None:
+            leave_unloaded()
         from research.sweeps import heat, shown, tables
         from research.sweeps.space import space_of
         from research.sweeps.sweep import Question, Refused, Sweep

@@ -121,7 +121,6 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
     same values and seed give the same interval.
     """
     import numpy as np
-    from scipy import stats
 
     found = np.asarray(values, dtype=float)
     n = len(found)
@@ -138,6 +137,8 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
     sums, counts = np.bincount(labels, found), np.bincount(labels).astype(float)
     error = _error(sums, counts, mean)
     if blocks.count >= LEAST_FOR_BCA and error > 0:
+        from scipy import stats  # a second to load, so only where it is needed
+
         found_ = stats.bootstrap(
             (sums, counts),
             _ratio,
@@ -151,8 +152,10 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
         ).confidence_interval
         if np.isfinite(found_.low) and np.isfinite(found_.high):
             return Interval(n, mean, float(found_.low), float(found_.high), "BCa", error)
+    from scipy.special import stdtrit
+
     error = max(error, float(found.std(ddof=1)) / math.sqrt(n))
-    reach = float(stats.t.ppf(0.5 + level / 2, blocks.count - 1)) * error
+    reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
     return Interval(n, mean, mean - reach, mean + reach, "t", error)
 
 
@@ -226,7 +229,7 @@ def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, lev
     with the error of the difference of two ratios over blocks (Cochran 1977, section 6.4).
     """
     import numpy as np
-    from scipy import stats
+    from scipy.special import stdtrit
 
     n = min(len(a), len(b))
     if not n:
@@ -242,5 +245,5 @@ def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, lev
     residuals = np.bincount(labels_a, found_a - mean_a, blocks.count) / len(a)
     residuals -= np.bincount(labels_b, found_b - mean_b, blocks.count) / len(b)
     error = float(np.sqrt(blocks.count / (blocks.count - 1) * (residuals**2).sum()))
-    reach = float(stats.t.ppf(0.5 + level / 2, blocks.count - 1)) * error
+    reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
     return Interval(n, mean, mean - reach, mean + reach, "t", error)

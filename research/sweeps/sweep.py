@@ -93,9 +93,11 @@ class Sweep:
         self._recorded = {tape: _recorded(tape) for tape in question.tapes}
         for path in question.space.paths:
             _check_decides(path)
-        self._try_ends()
+        self._corners = tuple(self._made_corners())
+        lineups = [strategies.lineup(question.strategy, settings) for settings in self._corners]  # each may be refused
+        self._lineup = lineups[0]
         self.method = methods.method_of(question.method, question.space, question.trials, question.seed)
-        self.chosen = engine_of(question.engine, self._corners(), question.strategy)
+        self.chosen = engine_of(question.engine, self._corners, question.strategy)
         self._digests = {tape: file_digest(tape) for tape in question.tapes}
         self._strategy = self._strategy_digest()
         self.folder = folder(self._name())
@@ -107,24 +109,18 @@ class Sweep:
         q = self.question
         return settings_.load(q.config, q.assignments, flags=q.space.given(sample), recorded=self._recorded[tape])
 
-    def _corners(self) -> Iterator[Settings]:
-        """Yield settings in which each value of each parameter occurs."""
+    def _made_corners(self) -> Iterator[Settings]:
+        """Yield settings in which each value of each parameter occurs. Raises UserError for one out of range."""
         axes = self.question.space.axes
         first = tuple(axis.ends[0] for axis in axes)
         for place, axis in enumerate(axes):
             for value in axis.ends:
                 yield self.settings(self.question.tapes[0], (*first[:place], value, *first[place + 1 :]))
 
-    def _try_ends(self) -> None:
-        """Raise UserError for a parameter that there is not, or a value that it may not have."""
-        for settings in self._corners():
-            strategies.lineup(self.question.strategy, settings)
-
     def _strategy_digest(self) -> str:
         """Return what the strategy's code is, so that cells of an earlier one are not taken for its own."""
         found = hashlib.sha256(str(self.question.strategy).encode())
-        lineup = strategies.lineup(self.question.strategy, next(self._corners()))
-        for strategy in (lineup.rest, *lineup.named.values()):
+        for strategy in (self._lineup.rest, *self._lineup.named.values()):
             for file in strategy.files:
                 found.update(Path(file).read_bytes())
         return found.hexdigest()
@@ -211,7 +207,7 @@ class Sweep:
     def _purge(self) -> float:
         if self.question.purge_s is not None:
             return self.question.purge_s
-        found = [settings.strategy for settings in self._corners()]
+        found = [settings.strategy for settings in self._corners]
         return purge_of([s.window_size for s in found], [s.time_stop_seconds for s in found])
 
     def _scores(
