@@ -49,6 +49,8 @@ _CONFIG: Spec = {
         "labelFontSize": 11,
         "titleFontSize": 11,
         "labelLimit": 130,
+        "labelFlush": False,
+        "labelOverlap": True,
     },
     "legend": {"labelColor": "var(--muted)", "titleColor": "var(--muted)", "labelFontSize": 11, "orient": "top"},
     "text": {"color": "var(--text)", "fontSize": 11},
@@ -190,7 +192,7 @@ def means(groups: list[Row], title: str) -> Spec:
         layer=[
             _ZERO,
             {
-                "mark": {"type": "bar", "width": {"band": 0.6}},
+                "mark": {"type": "bar", "size": min(34, round(160 / len(rows)))},
                 "encoding": {"x": x, "y": _quantity("value", "bp a trade, after costs"), "color": _TONE},
             },
             {
@@ -240,9 +242,11 @@ def excursions(found: Figures) -> Spec:
                     "encoding": {axis: {"datum": where}},
                 }
             )
-            text: Spec = {"type": "text", "color": "var(--warn)", "align": "left" if axis == "y" else "right"}
-            text |= {"dx": 4 if axis == "y" else -4, "dy": -6 if axis == "y" else 0}
-            place: Spec = {axis: {"datum": where}, ("y" if axis == "x" else "x"): {"value": 8 if axis == "x" else 0}}
+            # Each beside its line, at the end at which the other's is not.
+            text: Spec = {"type": "text", "color": "var(--warn)", "align": "left" if axis == "x" else "right"}
+            text |= {"dx": 4, "dy": 0} if axis == "x" else {"dx": 0, "dy": -6}
+            other, end = ("y", _HEIGHT - 8) if axis == "x" else ("x", _WIDTH)
+            place: Spec = {axis: {"datum": where}, other: {"value": end}}
             rules.append({"data": _ONCE, "mark": text, "encoding": place | {"text": {"value": field}}})
     rows = [{"worst": p["worst_bp"], "best": p["best_bp"], "value": p["net_bp"]} for p in points]
     return _spec(

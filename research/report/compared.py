@@ -63,9 +63,10 @@ def _table(a: Figures, b: Figures, other: str) -> list[list[str]]:
 def first_difference(
     a: Gathered, b: Gathered, paths: tuple[Path, Path], changes: tuple[Changes, Changes], trust: Trust
 ) -> list[str]:
-    """Name the first decision in which two runs differ, where both can be decided or were written down."""
-    if "journal" in (a.kind, b.kind):
-        return []
+    """Name the first decision in which two runs differ, where both can be decided, or were written down."""
+    symbols = {trade.line.symbol for trade in a.trades} | a.bars.keys()
+    if "journal" in (a.kind, b.kind) or not symbols & ({trade.line.symbol for trade in b.trades} | b.bars.keys()):
+        return []  # nothing of theirs could be the same
     try:
         found = diff.compare(*paths, changes[0], changes[1], trust)
     except UserError as error:

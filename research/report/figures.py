@@ -149,6 +149,7 @@ def _result(found: Gathered) -> Row:
         "worst": min(pnl, default=None),
         "starting_equity": _starting_equity(found),
         "max_drawdown": -min((down for _, _, down in equity), default=0.0),
+        "halted": bool(found.summary.get("halted")),
         "traded_value": math.fsum(trade.value for trade in found.trades),
     }
 

@@ -266,7 +266,9 @@ def _charts(found: Figures, gathered: Gathered) -> Iterator[str]:
         head = (
             f"<h2>Trades on the price: {choice}</h2>" if len(names) == 1 else f"<h2>Trades on the price {choice}</h2>"
         )
-        key = "\u25b2 bought, \u25bc sold short; \u25cf closed with a win, \u25a0 with a loss"
+        key = (
+            "\u25b2 bought, \u25bc sold short; \u25cf closed with a win, \u25a0 with a loss; at the prices of the fills"
+        )
         yield (
             f'<section class="card"><div class="bar">{head}<span class="quiet">{key}</span>'
             '<button type="button" id="whole" class="screen">Show all</button></div>'

@@ -108,6 +108,8 @@ def _why_none(found: Figures) -> str:
 def answers(found: Figures) -> list[str]:
     """Say what a trader asks first: the edge before costs, what took it, what was expected, and what is still open."""
     told = [*_of_edge(found), *_of_expectation(found), *_of_luck(found)]
+    if found.result["halted"]:
+        told.append("The bot was HALTED at the end: from the halt on it entered nothing more.")
     if found.open:
         profits = profit(sum(position["open_pnl"] for position in found.open))
         many = counted(len(found.open), "position")

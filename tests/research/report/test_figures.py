@@ -51,6 +51,13 @@ def test_a_position_that_is_open_at_the_end_is_told_beside_the_trades() -> None:
     assert "1 position was still open at the end." in words.verdict(figures(nothing))
 
 
+def test_a_run_that_was_halted_says_so() -> None:
+    run = by_hand([1.0])
+    assert not any("HALTED" in said for said in words.answers(figures(run)))
+    run.summary = {"halted": True}
+    assert any("HALTED at the end" in said for said in words.answers(figures(run)))
+
+
 def test_a_result_is_called_luck_or_more_than_luck_by_its_interval() -> None:
     assert "cannot be told from luck" in words.verdict(figures(by_hand(luck(0.0))))
     assert "more than luck" in words.verdict(figures(by_hand(luck(6.0))))
