@@ -9,6 +9,8 @@ fractions (0.01 is one percent). Names that are not in `__all__` may change with
 from actors.portfolio.lines import SignalLine, TradeLine
 from microbot import op
 from microbot.backtesting import Backtest, EquityPoint, ReadingPoint, StrategyFailed, backtest, read_tape, replay
+from microbot.reporting import Report, report
+from microbot.sweeping import SweepRefused, SweepResult, sweep
 from pipeline.events import Candle, Clock, Quote, Reading, Side, Signal, Trade
 from pipeline.exits import ExitSignal, Held, Market, flat_market, profit_target, stop_loss, time_stop
 from pipeline.operators.frame import Frame
@@ -31,6 +33,7 @@ __all__ = [
     "Quote",
     "Reading",
     "ReadingPoint",
+    "Report",
     "Scheduler",
     "Side",
     "Signal",
@@ -39,6 +42,8 @@ __all__ = [
     "Strategy",
     "StrategyFailed",
     "StrategySettings",
+    "SweepRefused",
+    "SweepResult",
     "Trade",
     "TradeLine",
     "UserError",
@@ -51,6 +56,8 @@ __all__ = [
     "profit_target",
     "read_tape",
     "replay",
+    "report",
     "stop_loss",
+    "sweep",
     "time_stop",
 ]

@@ -8,6 +8,8 @@ from research.commands import calibrate, importing, replay, report, sweep
 from service import cli
 from service.cli import engines
 
+app = cli.app
+
 cli.app.command(name="import")(importing.import_)
 cli.app.command()(report.report)
 cli.app.command()(sweep.sweep)

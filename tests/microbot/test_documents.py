@@ -20,13 +20,15 @@ from actors.messages import ChainFailed, Fact, SignalRaised
 from microbot import op, testing
 from microbot.testing import hypothesis as testing_hypothesis
 from pipeline.strategy import StrategySettings, StrategyUse
+from research import cli
 from service import strategies
-from service.cli import app
 from service.settings import SECTIONS
 from tests.service.test_cli import Run, run
 from tests.support.market import trade
 
 __all__ = ["run"]
+
+app = cli.app  # the service's commands, and those that ask questions of data
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -45,11 +47,11 @@ PYTHON = [
     for number, code in enumerate(blocks_of(path, "python"), 1)
 ]
 TESTS = [shown for shown in PYTHON if "def test_" in str(shown.values)]
-# What signals.md shows is run from top to bottom, by test_tutorial.
+WALKS = ("signals.md", "research.md")  # run from top to bottom, by test_tutorial and test_research_walk
 NOTEBOOKS = [
     shown
     for shown in PYTHON
-    if "backtest(" in str(shown.values) and shown not in TESTS and not str(shown.id).startswith("signals.md")
+    if "backtest(" in str(shown.values) and shown not in TESTS and not str(shown.id).startswith(WALKS)
 ]
 STRATEGIES = [
     shown

@@ -1,0 +1,49 @@
+"""How Python asks what the command line can be asked: settings as its options are, and the extra that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from microbot.backtesting import SettingsGiven
+from service.errors import UserError
+
+_EXTRA = {"arch", "loky", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow", "scipy", "vl_convert"}
+
+
+@contextmanager
+def needs_extra(what: str) -> Iterator[None]:
+    """Raise UserError where a library of the extra is missing."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise UserError(f"{what} needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
+
+
+def layers(settings: SettingsGiven | None) -> tuple[Path | None, tuple[str, ...]]:
+    """Return settings as --config and --set have them: a file, or assignments."""
+    if settings is None:
+        return None, ()
+    if isinstance(settings, str | PathLike):
+        return Path(settings), ()
+    return None, tuple(f"{path}={_toml(value)}" for path, value in _paths(settings))
+
+
+def _paths(given: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _toml(value: Any) -> str:
+    plain = value.item() if hasattr(value, "item") else value  # a number of NumPy
+    return msgspec.json.encode(plain).decode()
