@@ -13,11 +13,13 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import honesty, latency, memory, operators, page, replay, symbols, throughput
+from bench import columns, honesty, latency, memory, operators, page, replay, symbols, throughput
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "replay": replay.measure,
+    "columns": columns.measure,
+    "columns-long": columns.measure_long,
     "operators": operators.measure,
     "symbols": symbols.measure,
     "memory": memory.measure,

@@ -148,9 +148,10 @@ def test_the_command_replays_with_it_where_it_is_asked_for(tmp_path: Path, run: 
     ours = run("replay", path, "--out", tmp_path / "ours", "--engine", "compiled-chain")
     assert (ours.code, ours.out, ours.err) == (exact.code, exact.out, exact.err) == (0, exact.out, "")
     assert bytes_of(tmp_path / "ours") == bytes_of(tmp_path / "exact")
-    assert_one_line(
-        run("replay", path, "--engine", "warp"), "there is no engine 'warp': there are exact, compiled-chain"
-    )
+    several = run("replay", path, path, "--set", "risk.position_size=2", "--engine", "compiled-chain")
+    assert_one_line(several, "several tapes", "are decided by the exact engine: leave out --engine")
+    refused = run("replay", path, "--engine", "warp")
+    assert_one_line(refused, "there is no engine 'warp': there are exact, compiled-chain")
 
 
 def test_what_it_cannot_decide_the_exact_engine_does_and_that_is_said(
