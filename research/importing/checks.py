@@ -144,8 +144,11 @@ class _OfSymbol:
         self._prices = list(zip(ts[-2:].tolist(), price[-2:].tolist(), strict=True))
         if len(price) < 3:
             return
-        out, back = price[1:-1] / price[:-2] - 1, price[2:] / price[1:-1] - 1
-        alone = np.flatnonzero((np.abs(out) > SPIKE) & (out * back < 0) & (np.abs(out + back) < np.abs(out) / 2))
+        far = np.flatnonzero(np.abs(price[1:-1] - price[:-2]) > SPIKE * price[:-2])
+        if not len(far):
+            return
+        out, back = price[far + 1] / price[far] - 1, price[far + 2] / price[far + 1] - 1
+        alone = far[(out * back < 0) & (np.abs(out + back) < np.abs(out) / 2)]
         self.found.alone += len(alone)
         for place in alone[: max(0, _LISTED - len(self.found.alone_examples))].tolist():
             example = Alone(int(ts[place + 1]), *(float(price[place + n]) for n in range(3)))

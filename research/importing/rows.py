@@ -65,7 +65,7 @@ def table(kind: int | Numbers, symbol: str | pa.Array | None, ts: Numbers | pa.A
 def _column(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, pa.Array | pa.ChunkedArray):
         return value if value.type == kind else value.cast(kind)
-    return pa.array(value, kind, from_pandas=True)
+    return pa.array(value, kind, from_pandas=bool(np.isnan(value).any()))
 
 
 def _symbols(symbol: Any, count: int) -> Any:
@@ -81,16 +81,19 @@ def _symbols(symbol: Any, count: int) -> Any:
     return symbol if pa.types.is_dictionary(symbol.type) else symbol.cast(pa.string()).dictionary_encode()
 
 
-def of_events(events: Iterable[Event | Input | bytes]) -> pa.Table:
-    """Make rows of events, in their order. A `VolumeOnly` is a print whose size is added to the next tick."""
+def of_events(events: Iterable[Event | Input | bytes], *, prints: bool = False) -> pa.Table:
+    """Make rows of events, in their order.
+
+    With `prints`, a `VolumeOnly` is a print whose size is added to the next tick.
+    """
     given = list(events)
-    prints: list[int | None] | None = None
-    if any(isinstance(event, VolumeOnly) for event in given):
+    found: list[int | None] = []
+    if prints:
         volume = PRINT_KINDS.index(PrintKind.VOLUME) + COUNTED
-        prints = [volume if isinstance(event, VolumeOnly) else None for event in given]
+        found = [volume if isinstance(event, VolumeOnly) else None for event in given]
         given = [_as_print(event) if isinstance(event, VolumeOnly) else event for event in given]
     made = pa.Table.from_batches([columnar.rows_of(given)])  # type: ignore[arg-type]  # no Undone is among them
-    return made if prints is None else made.append_column(schema().field(PRINT), pa.array(prints, pa.int8()))
+    return made.append_column(schema().field(PRINT), pa.array(found, pa.int8())) if prints else made
 
 
 def _as_print(event: VolumeOnly) -> Any:
@@ -110,7 +113,7 @@ def numbers(rows: pa.Table, name: str) -> Numbers:
     column = rows.column(name)
     if pa.types.is_integer(column.type) and column.null_count:
         column = pc.fill_null(column, 0)
-    found: Numbers = column.to_numpy()
+    found: Numbers = column.chunk(0).to_numpy(zero_copy_only=False) if column.num_chunks == 1 else column.to_numpy()
     return found
 
 
