@@ -70,8 +70,7 @@ class SalePrints:
             for name, last in zip(names, latest.tolist(), strict=True):
                 self._latest[name] = max(self._latest.get(name, 0), last)
             return
-        for code in np.unique(codes[ticks | volume]):
-            mine = np.flatnonzero((codes == code) & (ticks | volume))
+        for code, mine in rows.groups(codes, ticks | volume):
             self._of_symbol(names[code], mine, ts[mine], ticks[mine], size)
 
     def _of_symbol(self, name: str, mine: Numbers, ts: Numbers, ticks: Numbers, size: Numbers) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,19 @@ def codes(rows: pa.Table) -> tuple[Numbers, list[str]]:
         return np.zeros(0, np.int32), []
     found = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in chunks]
     return np.concatenate(found) if len(found) > 1 else found[0], chunks[0].dictionary.to_pylist()
+
+
+def groups(codes: Numbers, among: Numbers | None = None) -> Iterator[tuple[int, Numbers]]:
+    """Give each code with the places where it stands, in order; only of those that are `among`. O(n log n)."""
+    places = np.arange(len(codes)) if among is None else np.flatnonzero(among)
+    if not len(places):
+        return
+    chosen = codes[places]
+    order = np.argsort(chosen, kind="stable")
+    chosen, places = chosen[order], places[order]
+    edges = np.flatnonzero(chosen[1:] != chosen[:-1]) + 1
+    for start, end in pairwise([0, *edges.tolist(), len(chosen)]):
+        yield int(chosen[start]), places[start:end]
 
 
 def kinds_of_prints(conditions: pa.Array, tape: str, translate: Any = None) -> tuple[pa.Array, pa.Array]:
