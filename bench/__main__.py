@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import columns, honesty, latency, memory, operators, page, replay, symbols, throughput
+from bench import columns, honesty, importing, latency, memory, operators, page, replay, symbols, throughput
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "latency": latency.measure,
     "page": page.measure,
     "honesty": honesty.measure,
+    "importing": importing.measure,
 }
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"

@@ -32,6 +32,9 @@ MOST_BUCKETS = 2048
 """Of a picture; from there on each is of twice the time."""
 
 _LISTED = 3
+_LOOKED_AT = ("kind", "symbol", "ts", "price", "size", "bid", "ask")
+_MANY = 50  # symbols
+_AT_ONCE = 1_000_000  # rows of many symbols
 _RESOLUTIONS = ((SECOND, "s"), (1_000_000, "ms"), (1_000, "us"))
 
 
@@ -118,6 +121,7 @@ class _OfSymbol:
         self.picture = Picture()
         self._latest = 0  # ns, of a trade
         self._event = 0  # ns, of the last event
+        self._silent = self._steps = 0  # ns between events of a session, and how many times
         self._prices: list[tuple[int, float]] = []  # of the last two trades, which the next one is needed for
 
     def trades(self, ts: Numbers, price: Numbers, size: Numbers) -> None:
@@ -144,8 +148,11 @@ class _OfSymbol:
         self._prices = list(zip(ts[-2:].tolist(), price[-2:].tolist(), strict=True))
         if len(price) < 3:
             return
-        out, back = price[1:-1] / price[:-2] - 1, price[2:] / price[1:-1] - 1
-        alone = np.flatnonzero((np.abs(out) > SPIKE) & (out * back < 0) & (np.abs(out + back) < np.abs(out) / 2))
+        far = np.flatnonzero(np.abs(price[1:-1] - price[:-2]) > SPIKE * price[:-2])
+        if not len(far):
+            return
+        out, back = price[far + 1] / price[far] - 1, price[far + 2] / price[far + 1] - 1
+        alone = far[(out * back < 0) & (np.abs(out + back) < np.abs(out) / 2)]
         self.found.alone += len(alone)
         for place in alone[: max(0, _LISTED - len(self.found.alone_examples))].tolist():
             example = Alone(int(ts[place + 1]), *(float(price[place + n]) for n in range(3)))
@@ -163,7 +170,9 @@ class _OfSymbol:
         found.first_ts = found.first_ts or int(ts[0])
         steps = np.diff(ts, prepend=self._event or ts[0])
         within = steps < SESSION_BREAK
-        limit = max(GAP, GAP_TIMES * float(steps[within].mean()) if within.any() else 0.0)
+        self._silent += int(steps[within].sum())
+        self._steps += int(within.sum())
+        limit = max(GAP, GAP_TIMES * self._silent / max(1, self._steps))
         silent = np.flatnonzero((steps > limit) & within)
         if len(silent):
             found.gaps += len(silent)
@@ -181,11 +190,30 @@ class Checks:
         self.resolution = "s"  # the coarsest unit that all times are whole in
         self._symbols: dict[str, _OfSymbol] = {}
         self._latest = 0
+        self._waiting: list[pa.Table] = []
+
+    def finish(self) -> None:
+        """Look at what waits."""
+        self._look_at_waiting()
 
     def look(self, table: pa.Table) -> None:
-        """Look at rows."""
+        """Look at rows; those of many symbols wait until there are enough of each."""
         if not len(table):
             return
+        table = table.select([name for name in _LOOKED_AT if name in table.column_names])
+        if not self._waiting and len(rows.codes(table)[1]) < _MANY:
+            self._look(table)
+            return
+        self._waiting.append(table)
+        if sum(map(len, self._waiting)) >= _AT_ONCE:
+            self._look_at_waiting()
+
+    def _look_at_waiting(self) -> None:
+        if self._waiting:
+            table, self._waiting = rows.joined(self._waiting), []
+            self._look(table)
+
+    def _look(self, table: pa.Table) -> None:
         kind, ts = rows.numbers(table, "kind"), rows.numbers(table, "ts")
         market = (kind == TRADE) | (kind == QUOTE)
         if not market.any():
@@ -194,14 +222,12 @@ class Checks:
         self._times(ts if whole else ts[market])
         codes, names = rows.codes(table)
         columns = {name: rows.numbers(table, name) for name in ("price", "size", "bid", "ask")}
-        present = np.unique(codes) if len(names) > 1 or not whole else np.zeros(1, np.int32)
-        for code in present[present >= 0].tolist():
-            if len(present) == 1 and whole:
-                self._of_symbol(names[code], kind, ts, columns)
-            else:
-                mine = np.flatnonzero((codes == code) & market)
-                given = {name: column[mine] for name, column in columns.items()}
-                self._of_symbol(names[code], kind[mine], ts[mine], given)
+        if whole and (codes == codes[0]).all():
+            self._of_symbol(names[codes[0]], kind, ts, columns)
+            return
+        for code, mine in rows.groups(codes, market & (codes >= 0)):
+            given = {name: column[mine] for name, column in columns.items()}
+            self._of_symbol(names[code], kind[mine], ts[mine], given)
 
     def _of_symbol(self, name: str, kind: Numbers, ts: Numbers, columns: dict[str, Numbers]) -> None:
         if not len(ts):

@@ -81,7 +81,7 @@ def _piece(source: Source, block: Block, form: Form, notes: Notes) -> Piece:
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return _one_by_one(source, block, form, notes)
-    return Piece(rows, block)
+    return Piece(rows.combine_chunks(), block)
 
 
 def _one_by_one(source: Source, block: Block, form: Form, notes: Notes) -> Piece:
@@ -167,5 +167,6 @@ def without_symbol(column: Any) -> dict[str, Numbers]:
 
 def floats(column: Any) -> Numbers:
     """Return a column of numbers; NaN where there is none."""
-    found: Numbers = column.cast(pa.float64()).to_numpy()
+    column = column.cast(pa.float64())
+    found: Numbers = column.chunk(0).to_numpy(zero_copy_only=False) if column.num_chunks == 1 else column.to_numpy()
     return found

@@ -146,10 +146,7 @@ class _Reader:
         """Return which records, of those that are looked at, show another best bid or ask than the one before."""
         fields = ("bid_px_00", "ask_px_00", "bid_sz_00", "ask_sz_00")
         changed = np.zeros(len(records), bool)
-        for instrument in np.unique(ids).tolist():
-            mine = np.flatnonzero((ids == instrument) & among)
-            if not len(mine):
-                continue
+        for instrument, mine in rows.groups(ids, among):
             shown = np.stack([records[field][mine].astype(np.int64) for field in fields])
             differs = np.ones(len(mine), bool)
             differs[1:] = (shown[:, 1:] != shown[:, :-1]).any(axis=0)
@@ -193,15 +190,14 @@ class _Names:
         """Return the symbol of each."""
         names: dict[str, int] = {}
         codes = np.zeros(len(ids), np.int32)
-        for instrument in np.unique(ids).tolist():
-            mine = ids == instrument
+        for instrument, mine in rows.groups(ids):
             spans = self._spans.get(instrument)
             if not spans:
                 self._notes.say(f"{self._source.label} does not say what instrument {instrument} is called")
                 spans = [(0, _NONE, str(instrument))]
             codes[mine] = names.setdefault(spans[0][2], len(names))
             for start, end, name in spans[1:]:
-                codes[mine & (ts >= start) & (ts < end)] = names.setdefault(name, len(names))
+                codes[mine[(ts[mine] >= start) & (ts[mine] < end)]] = names.setdefault(name, len(names))
         return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(names), pa.string()))
 
 

@@ -102,12 +102,15 @@ def _tables(lines: Iterable[tuple[int, bytes]], talk: Talk, source: Source, note
         for unread in turn.unread:
             example = unread.example if isinstance(unread.example, bytes) else msgspec.json.encode(unread.example)
             notes.refuse(unread.reason, unread.times, source.label, number, example)
+        for event in turn.events:
+            if isinstance(event, Prints):
+                notes.count_prints(event.kind, event.count, event.size)
         events += undo.applied(turn.events) if turn.events else ()
         if len(events) >= _AT_ONCE:
-            yield rows.of_events(events)
+            yield rows.of_events(events, prints=True)
             events = []
     if events:
-        yield rows.of_events(events)
+        yield rows.of_events(events, prints=True)
 
 
 class _Undo:

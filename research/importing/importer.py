@@ -209,6 +209,7 @@ class _Job:
             self._seen = self._seen or len(made) > 0
             yield made
             progress(sum(piece.source.position for piece in self._pieces))
+        self._checks.finish()
         rest = self._prints.rest()
         if rest is not None:
             yield rest

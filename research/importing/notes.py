@@ -49,6 +49,7 @@ class Notes:
     def __init__(self) -> None:
         self.refused: dict[str, Refusal] = {}
         self.said: dict[str, None] = {}  # sentences, each once
+        self.prints: dict[str, tuple[int, float]] = {}  # by kind: how many a dialect has counted, and their shares
         self.unordered = 0  # rows that stood behind a later one, and were sorted
 
     def refuse(self, reason: str, count: int, file: str, line: int = 0, example: bytes | str = b"") -> None:
@@ -58,6 +59,11 @@ class Notes:
             return
         text = example.encode() if isinstance(example, str) else example
         self.refused[reason] = Refusal(reason, count, file, line, shown(text))
+
+    def count_prints(self, kind: str, count: int, size: float) -> None:
+        """Count prints that are no plain ticks, by what they are."""
+        before, shares = self.prints.get(kind, (0, 0.0))
+        self.prints[kind] = (before + count, shares + size)
 
     def say(self, sentence: str) -> None:
         """Keep a sentence for the person, once."""

@@ -27,10 +27,11 @@ class SalePrints:
 
     def apply(self, table: pa.Table) -> pa.Table:
         """Return the rows that remain, of the columns of a tape."""
-        plain = table.drop_columns([PRINT]) if PRINT in table.column_names else table
-        found = table.column(PRINT) if PRINT in table.column_names else pa.nulls(len(table), pa.int8())
-        if (found.null_count == len(found) and not self._waiting) or "size" not in table.column_names:
+        named = PRINT in table.column_names
+        plain = table.drop_columns([PRINT]) if named else table
+        if not (named or self._waiting) or "size" not in table.column_names:
             return plain
+        found = table.column(PRINT) if named else pa.nulls(len(table), pa.int8())
         given = found.fill_null(_TICK).to_numpy()
         kind = given & (UNKNOWN - 1)
         trades = rows.numbers(table, "kind") == TRADE
@@ -64,9 +65,12 @@ class SalePrints:
         codes, names = rows.codes(table)
         ts = rows.numbers(table, "ts")
         if not volume.any() and not self._waiting:
+            latest = np.zeros(len(names), np.int64)
+            np.maximum.at(latest, codes[ticks], ts[ticks])
+            for name, last in zip(names, latest.tolist(), strict=True):
+                self._latest[name] = max(self._latest.get(name, 0), last)
             return
-        for code in np.unique(codes[ticks | volume]):
-            mine = np.flatnonzero((codes == code) & (ticks | volume))
+        for code, mine in rows.groups(codes, ticks | volume):
             self._of_symbol(names[code], mine, ts[mine], ticks[mine], size)
 
     def _of_symbol(self, name: str, mine: Numbers, ts: Numbers, ticks: Numbers, size: Numbers) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def table(kind: int | Numbers, symbol: str | pa.Array | None, ts: Numbers | pa.A
 def _column(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, pa.Array | pa.ChunkedArray):
         return value if value.type == kind else value.cast(kind)
-    return pa.array(value, kind, from_pandas=True)
+    return pa.array(value, kind, from_pandas=bool(np.isnan(value).any()))
 
 
 def _symbols(symbol: Any, count: int) -> Any:
@@ -81,16 +82,19 @@ def _symbols(symbol: Any, count: int) -> Any:
     return symbol if pa.types.is_dictionary(symbol.type) else symbol.cast(pa.string()).dictionary_encode()
 
 
-def of_events(events: Iterable[Event | Input | bytes]) -> pa.Table:
-    """Make rows of events, in their order. A `VolumeOnly` is a print whose size is added to the next tick."""
+def of_events(events: Iterable[Event | Input | bytes], *, prints: bool = False) -> pa.Table:
+    """Make rows of events, in their order.
+
+    With `prints`, a `VolumeOnly` is a print whose size is added to the next tick.
+    """
     given = list(events)
-    prints: list[int | None] | None = None
-    if any(isinstance(event, VolumeOnly) for event in given):
+    found: list[int | None] = []
+    if prints:
         volume = PRINT_KINDS.index(PrintKind.VOLUME) + COUNTED
-        prints = [volume if isinstance(event, VolumeOnly) else None for event in given]
+        found = [volume if isinstance(event, VolumeOnly) else None for event in given]
         given = [_as_print(event) if isinstance(event, VolumeOnly) else event for event in given]
     made = pa.Table.from_batches([columnar.rows_of(given)])  # type: ignore[arg-type]  # no Undone is among them
-    return made if prints is None else made.append_column(schema().field(PRINT), pa.array(prints, pa.int8()))
+    return made.append_column(schema().field(PRINT), pa.array(found, pa.int8())) if prints else made
 
 
 def _as_print(event: VolumeOnly) -> Any:
@@ -110,7 +114,7 @@ def numbers(rows: pa.Table, name: str) -> Numbers:
     column = rows.column(name)
     if pa.types.is_integer(column.type) and column.null_count:
         column = pc.fill_null(column, 0)
-    found: Numbers = column.to_numpy()
+    found: Numbers = column.chunk(0).to_numpy(zero_copy_only=False) if column.num_chunks == 1 else column.to_numpy()
     return found
 
 
@@ -124,6 +128,19 @@ def codes(rows: pa.Table) -> tuple[Numbers, list[str]]:
         return np.zeros(0, np.int32), []
     found = [pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in chunks]
     return np.concatenate(found) if len(found) > 1 else found[0], chunks[0].dictionary.to_pylist()
+
+
+def groups(codes: Numbers, among: Numbers | None = None) -> Iterator[tuple[int, Numbers]]:
+    """Give each code with the places where it stands, in order; only of those that are `among`. O(n log n)."""
+    places = np.arange(len(codes)) if among is None else np.flatnonzero(among)
+    if not len(places):
+        return
+    chosen = codes[places]
+    order = np.argsort(chosen, kind="stable")
+    chosen, places = chosen[order], places[order]
+    edges = np.flatnonzero(chosen[1:] != chosen[:-1]) + 1
+    for start, end in pairwise([0, *edges.tolist(), len(chosen)]):
+        yield int(chosen[start]), places[start:end]
 
 
 def kinds_of_prints(conditions: pa.Array, tape: str, translate: Any = None) -> tuple[pa.Array, pa.Array]:

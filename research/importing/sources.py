@@ -141,7 +141,7 @@ class Source:
                             f"{self.label} cannot be read: its line {number} is longer than {MOST_LINE:,} bytes"
                         )
                     continue
-                whole, rest = rest + data[:end], data[end:]
+                whole, rest = b"".join((rest, memoryview(data)[:end])), data[end:]
                 yield Block(whole, number)
                 number += whole.count(b"\n")
         if rest:
@@ -165,7 +165,7 @@ class Source:
 class _Counted(io.RawIOBase):
     """A file that tells its source how much of it was read."""
 
-    def __init__(self, raw: IO[bytes], source: Source) -> None:
+    def __init__(self, raw: Any, source: Source) -> None:
         super().__init__()
         self._raw = raw
         self._source = source
@@ -174,12 +174,11 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
+        count: int = self._raw.readinto(buffer)
         source = self._source
-        left = getattr(self._raw, "_compress_left", None)
-        source.position = source.size - left if left is not None else source.position + len(data)
-        return len(data)
+        left = getattr(self._raw, "_compress_left", None)  # of a zip's member, which is inflated
+        source.position = source.size - left if left is not None else source.position + count
+        return count
 
 
 @contextmanager

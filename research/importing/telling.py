@@ -68,14 +68,23 @@ def _troubles(report: Report) -> Iterator[str]:
         lines.append(f"refused {refusal.count:,}: {refusal.reason}; the first in {where}{shown}")
     if report.notes.unordered:
         lines.append(f"{report.notes.unordered:,} rows stood behind later ones: they are sorted by time")
-    for kind, (count, size) in report.prints.counted.items():
-        lines.append(f"{count:,} prints of {size:,.10g} shares are no plain ticks: {kind.value}")
+    for kind, (count, size) in _prints(report).items():
+        lines.append(f"{count:,} prints of {size:,.10g} shares are no plain ticks: {kind}")
     if report.prints.unknown:
         lines.append(f"{report.prints.unknown:,} prints have a condition that stands in no table")
     lines += report.notes.said
     if lines:
         yield ""
         yield from lines
+
+
+def _prints(report: Report) -> dict[str, tuple[int, float]]:
+    """Return prints that are no plain ticks, by what they are: how many, and their shares."""
+    found = dict(report.notes.prints)
+    for kind, (count, size) in report.prints.counted.items():
+        before, shares = found.get(kind.value, (0, 0.0))
+        found[kind.value] = (before + count, shares + size)
+    return found
 
 
 def as_json(report: Report) -> str:
@@ -88,7 +97,7 @@ def as_json(report: Report) -> str:
         "resolution": report.checks.resolution,
         "sessions": [{"start": span.start, "end": span.end} for span in report.checks.sessions],
         "checks": [as_dict(one) for one in report.checks.found],
-        "prints": {kind.value: {"count": count, "size": size} for kind, (count, size) in report.prints.counted.items()},
+        "prints": {kind: {"count": count, "size": size} for kind, (count, size) in _prints(report).items()},
         "unordered": report.notes.unordered,
         "refusals": [msgspec.to_builtins(refusal) for refusal in report.notes.refused.values()],
         "notes": list(report.notes.said),

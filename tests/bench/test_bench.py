@@ -44,6 +44,7 @@ KEYS = {
         *("first_numbers", "scripting_10x", "scripting_500x", "stream_of_60_symbols", "heap"),
         *("crowd_memory", "crowd_dropped", "crowd_tick_p99"),
     ],
+    "importing": [f"{source}{what}" for source in ("csv", "binance") for what in ("", ".peak")],
     "honesty": ["walks.luck", "walks.claimed", "walks.trades", "edge.found", "walks.cpu"],
 }
 
