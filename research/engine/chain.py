@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.events import EPSILON, SECOND
 from pipeline.strategy import StrategySettings
 from research.engine.jit import compiled
-from research.engine.windows import FIRST_SLOTS, WINDOW, Ring, is_full, push
+from research.engine.windows import FIRST_SLOTS, SLOT, WINDOW, is_full, move, push
 
 ENDED, SIGNALLED = 0, 1
 """Kinds of marks."""
@@ -97,7 +97,7 @@ class Follower:
         self._states = np.zeros(1, _STATE)
         self._states["mask"], self._states["left"] = FIRST_SLOTS - 1, -1
         self._states["last_ts"] = last_ts
-        self._ring = Ring.of(FIRST_SLOTS)
+        self._ring = np.zeros(FIRST_SLOTS, SLOT)
         self._marks = np.zeros(_MARKS, _MARK)
 
     def follow(self, ts: Any, price: Any, size: Any) -> list[Mark]:
@@ -127,13 +127,13 @@ class Follower:
 
     def _grow(self) -> None:
         slots = 2 * (self.told("mask") + 1)
-        ring = Ring.of(slots)
-        self._ring.moved(self._states[0], slots, ring, 0)
+        ring = np.zeros(slots, SLOT)
+        move(self._ring, self._states[0], slots, ring, 0)
         self._ring = ring
 
 
 @compiled
-def _follow(done: int, ts: Any, price: Any, size: Any, rules: Rules, states: Any, ring: Ring, marks: Any) -> int:
+def _follow(done: int, ts: Any, price: Any, size: Any, rules: Rules, states: Any, ring: Any, marks: Any) -> int:
     """Follow trades from one on, for as long as there is room; return how many are done."""
     own = states[0]
     for tick in range(done, len(ts)):

@@ -13,13 +13,13 @@ also in the middle of a row: every step of a row is either done twice without ha
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipeline.events import EPSILON, SECOND
 from research.engine.jit import compiled
-from research.engine.windows import WINDOW, Ring, is_full, push
+from research.engine.windows import WINDOW, is_full, push
 
 NEVER = 1 << 62
 
@@ -122,31 +122,33 @@ RECORD = np.dtype(
 """A decision."""
 
 
-class Rules(NamedTuple):
-    """The settings as the kernel asks them; thresholds have float noise in them already, as the pipeline's have."""
-
-    span: int  # ns, of the window
-    min_ticks: int
-    up: float  # momentum that points LONG
-    down: float
-    spike: float  # volume ratio that is not enough
-    least_range: float
-    goal: float  # move that takes the profit
-    stop: float
-    hold: int  # ns, until the time stop
-    flat_candles: int
-    flat_limit: float
-    loss_limit: float  # fraction of the day's first equity, negative
-    cooldown: int
-    quantity: float  # shares
-    at_quote: bool
-    buy: int  # a fill's price is that quoted x buy / 10^places; 0: more digits than fit
-    sell: int
-    places: int
-    share_fee: float  # money a share, each way
-    value_fee: float  # fraction of the value, each way
-    ask_all: bool  # no exit is reckoned here
-
+RULES = np.dtype(
+    [
+        ("span", np.int64),  # ns, of the window
+        ("min_ticks", np.int64),
+        ("up", np.float64),  # momentum that points LONG
+        ("down", np.float64),
+        ("spike", np.float64),  # volume ratio that is not enough
+        ("least_range", np.float64),
+        ("goal", np.float64),  # move that takes the profit
+        ("stop", np.float64),
+        ("hold", np.int64),  # ns, until the time stop
+        ("flat_candles", np.int64),
+        ("flat_limit", np.float64),
+        ("loss_limit", np.float64),  # fraction of the day's first equity, negative
+        ("cooldown", np.int64),
+        ("quantity", np.float64),  # shares
+        ("at_quote", np.bool_),
+        ("buy", np.int64),  # a fill's price is that quoted x buy / 10^places; 0: more digits than fit
+        ("sell", np.int64),
+        ("places", np.int64),
+        ("share_fee", np.float64),  # money a share, each way
+        ("value_fee", np.float64),  # fraction of the value, each way
+        ("ask_all", np.bool_),  # no exit is reckoned here
+    ],
+    align=True,
+)
+"""The settings as the kernel asks them; thresholds have float noise in them already, as the pipeline's have."""
 
 _TENS = np.array([10.0**n for n in range(23)])  # each exact
 _DIGITS = 15  # of a fill's price
@@ -199,7 +201,7 @@ def fill_of(quoted: float, factor: int, places: int) -> float:
 
 
 @compiled
-def quoted_for(own: Any, buying: bool, rules: Rules) -> float:
+def quoted_for(own: Any, buying: bool, rules: Any) -> float:
     """Return what an order would trade at now, without slippage."""
     if rules.at_quote:
         quote = own.ask if buying else own.bid
@@ -212,7 +214,7 @@ def quoted_for(own: Any, buying: bool, rules: Rules) -> float:
 
 
 @compiled
-def leave(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason: int, row: int, rules: Rules) -> int:
+def leave(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason: int, row: int, rules: Any) -> int:
     """Decide that a position is closed now, and close it if what it earned is sure enough; else ask."""
     own = states[symbol]
     buying = own.side < 0
@@ -243,7 +245,7 @@ def leave(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason: i
 
 
 @compiled
-def close(a: Any, states: Any, opened: Any, rules: Rules) -> None:
+def close(a: Any, states: Any, opened: Any, rules: Any) -> None:
     """Close the position whose exit was decided last, with what that came to."""
     own = states[a.pending]
     own.side = 0
@@ -277,7 +279,7 @@ def check_losses(a: Any, states: Any, opened: Any) -> int:
 
 
 @compiled
-def close_all(a: Any, states: Any, opened: Any, records: Any, row: int, rules: Rules) -> int:
+def close_all(a: Any, states: Any, opened: Any, records: Any, row: int, rules: Any) -> int:
     """Close what is open, in the order in which the symbols were first heard of."""
     while a.open > 0:
         first = opened[0]
@@ -292,7 +294,7 @@ def close_all(a: Any, states: Any, opened: Any, records: Any, row: int, rules: R
 
 
 @compiled
-def exit_one(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason: int, row: int, rules: Rules) -> int:
+def exit_one(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason: int, row: int, rules: Any) -> int:
     """Close a position, and all others if that was the day's last allowed loss."""
     asked = leave(a, states, opened, records, symbol, reason, row, rules)
     if asked:
@@ -304,7 +306,7 @@ def exit_one(a: Any, states: Any, opened: Any, records: Any, symbol: int, reason
 
 
 @compiled
-def watch(a: Any, states: Any, opened: Any, records: Any, symbol: int, row: int, rules: Rules) -> int:
+def watch(a: Any, states: Any, opened: Any, records: Any, symbol: int, row: int, rules: Any) -> int:
     """Show a tick to the exits of its symbol's position, then look at the loss limit."""
     own = states[symbol]
     if own.side != 0:
@@ -333,7 +335,7 @@ def watch(a: Any, states: Any, opened: Any, records: Any, symbol: int, row: int,
 
 
 @compiled
-def advance(a: Any, states: Any, opened: Any, records: Any, midnights: Any, ts: int, row: int, rules: Rules) -> int:
+def advance(a: Any, states: Any, opened: Any, records: Any, midnights: Any, ts: int, row: int, rules: Any) -> int:
     """Move the time to `ts`; on the way fire what is due: midnight, then time stops, then candles, then by symbol."""
     a.advancing = 1
     if a.halting:
@@ -369,7 +371,7 @@ def advance(a: Any, states: Any, opened: Any, records: Any, midnights: Any, ts: 
 
 
 @compiled
-def begin_day(a: Any, records: Any, row: int, rules: Rules) -> None:
+def begin_day(a: Any, records: Any, row: int, rules: Any) -> None:
     """Begin a trading day: losses count from here, and the halt for those before ends."""
     a.day += 1
     a.halted = 0
@@ -381,7 +383,7 @@ def begin_day(a: Any, records: Any, row: int, rules: Rules) -> None:
 
 
 @compiled
-def closes_flat(own: Any, rules: Rules) -> bool:
+def closes_flat(own: Any, rules: Any) -> bool:
     """Close a candle, and say whether that is the last of the flat ones that close the position."""
     end, before = own.candle_end, own.previous
     own.candle_end = end + SECOND
@@ -410,7 +412,7 @@ def end_burst(a: Any, own: Any) -> None:
 
 @compiled
 def enter(
-    a: Any, states: Any, opened: Any, records: Any, symbol: int, row: int, ratio: float, reach: float, rules: Rules
+    a: Any, states: Any, opened: Any, records: Any, symbol: int, row: int, ratio: float, reach: float, rules: Any
 ) -> int:
     """Decide on a signal of the tick that runs, and open its position; ask for a price that cannot be filled here."""
     own = states[symbol]
@@ -450,10 +452,10 @@ def enter(
 
 @compiled
 def run(
-    account: Any, states: Any, ring: Ring, opened: Any, records: Any, events: Any, midnights: Any, rules: Rules
+    account: Any, states: Any, ring: Any, opened: Any, records: Any, events: Any, midnights: Any, settings: Any
 ) -> int:
     """Go on through a batch of events; return why it stopped: `DONE` at its end, or what is to be seen to first."""
-    a = account[0]
+    a, rules = account[0], settings[0]
     kinds, symbols, times, prices, sizes, bids, asks = events
     if a.asked == ASK_EXIT:
         close(a, states, opened, rules)

@@ -15,8 +15,8 @@ from pipeline.events import EPSILON, SECOND
 from research.engine import kernel
 from research.engine.booking import Booking, Counts
 from research.engine.columns import OTHER, Columns
-from research.engine.kernel import NEVER, Rules
-from research.engine.windows import FIRST_SLOTS, Ring
+from research.engine.kernel import NEVER
+from research.engine.windows import FIRST_SLOTS, SLOT, move
 
 LEAST_RECORDS = 4096
 
@@ -36,11 +36,11 @@ class Machine:
         self.booking = Booking(settings)
         self.rules = rules_of(settings)
         self._zone = settings.risk.timezone
-        self._midnights = np.empty(0, np.int64)
+        self._midnights: Any = np.empty(0, np.int64)
         self._symbols = 0  # whose state there is
         self._states = np.zeros(0, kernel.STATE)
         self._opened = np.empty(0, np.int64)
-        self._ring = Ring.of(0)
+        self._ring = np.zeros(0, SLOT)
         self._slots = 0  # of the ring that are taken
         self._records = np.zeros(LEAST_RECORDS, kernel.RECORD)
         self._booked = 0  # records
@@ -149,15 +149,14 @@ class Machine:
         slots = 2 * (int(state["mask"]) + 1)
         offset = self._slots
         self._take(slots)
-        self._ring.moved(state, slots, self._ring, offset)
+        move(self._ring, state, slots, self._ring, offset)
 
     def _take(self, slots: int) -> None:
         """Take slots at the ring's end, which is made longer where it has too few."""
         self._slots += slots
-        if self._slots > len(self._ring.ts):
-            longer = Ring.of(max(self._slots, 2 * len(self._ring.ts)))
-            for mine, its in zip(self._ring, longer, strict=True):
-                its[: len(mine)] = mine
+        if self._slots > len(self._ring):
+            longer = np.zeros(max(self._slots, 2 * len(self._ring)), SLOT)
+            longer[: len(self._ring)] = self._ring
             self._ring = longer
 
     def _know_days(self, batch: Columns) -> None:
@@ -188,34 +187,35 @@ def midnights(timezone: str, after: int, last: int) -> list[int]:
     return found or [NEVER]
 
 
-def rules_of(settings: CoreSettings) -> Rules:
-    """Return the settings as the kernel asks them."""
+def rules_of(settings: CoreSettings) -> Any:
+    """Return the settings as the kernel asks them: an array of one."""
     s, risk, execution = settings.strategy, settings.risk, settings.execution
     buy, sell, places = _factors(execution.slippage_bps)
     model = execution.fee_model
-    return Rules(
-        span=round(s.window_size * SECOND),
-        min_ticks=s.min_ticks,
-        up=s.entry_threshold - EPSILON,
-        down=EPSILON - s.entry_threshold,
-        spike=s.volume_spike_multiplier + EPSILON,
-        least_range=s.volatility_guard_threshold - EPSILON,
-        goal=s.profit_target - EPSILON,
-        stop=-s.stop_loss + EPSILON,
-        hold=min(round(s.time_stop_seconds * SECOND), NEVER // 2),
-        flat_candles=min(s.flat_seconds, NEVER),
-        flat_limit=s.flat_threshold + EPSILON,
-        loss_limit=risk.daily_loss_limit,
-        cooldown=min(risk.cooldown_trades_after_loss, NEVER),
-        quantity=float(Decimal(str(risk.position_size))),
-        at_quote=execution.fill == "quote",
-        buy=buy,
-        sell=sell,
-        places=places,
-        share_fee=float(model.per_share),
-        value_fee=float(model.taker),
-        ask_all=model.alpaca,
-    )
+    rules = {
+        "span": round(s.window_size * SECOND),
+        "min_ticks": s.min_ticks,
+        "up": s.entry_threshold - EPSILON,
+        "down": EPSILON - s.entry_threshold,
+        "spike": s.volume_spike_multiplier + EPSILON,
+        "least_range": s.volatility_guard_threshold - EPSILON,
+        "goal": s.profit_target - EPSILON,
+        "stop": -s.stop_loss + EPSILON,
+        "hold": min(round(s.time_stop_seconds * SECOND), NEVER // 2),
+        "flat_candles": min(s.flat_seconds, NEVER),
+        "flat_limit": s.flat_threshold + EPSILON,
+        "loss_limit": risk.daily_loss_limit,
+        "cooldown": min(risk.cooldown_trades_after_loss, NEVER),
+        "quantity": float(Decimal(str(risk.position_size))),
+        "at_quote": execution.fill == "quote",
+        "buy": buy,
+        "sell": sell,
+        "places": places,
+        "share_fee": float(model.per_share),
+        "value_fee": float(model.taker),
+        "ask_all": model.alpaca,
+    }
+    return np.array([tuple(rules[name] for name in kernel.RULES.names or ())], kernel.RULES)
 
 
 def _factors(slippage_bps: float) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from actors.engine.core import Input
 from research.engine.columns import Columns
 from research.engine.jit import compiled
-from research.engine.windows import FIRST_SLOTS, WINDOW, Ring, push
+from research.engine.windows import FIRST_SLOTS, SLOT, WINDOW, push
 
 
 class Facts(NamedTuple):
@@ -100,7 +100,7 @@ def windowed(ts: Any, price: Any, size: Any, window: int) -> tuple[Windowed, boo
         slots *= 2
     own = np.zeros(1, np.dtype(WINDOW))
     own["mask"], own["left"] = slots - 1, -1
-    return out, bool(_windowed(ts, price, size, window, own, Ring.of(slots), out))
+    return out, bool(_windowed(ts, price, size, window, own, np.zeros(slots, SLOT), tuple(out)))
 
 
 @compiled
@@ -150,8 +150,9 @@ def _most(ts: Any, window: int) -> int:
 
 
 @compiled
-def _windowed(ts: Any, price: Any, size: Any, window: int, states: Any, ring: Ring, out: Windowed) -> bool:
+def _windowed(ts: Any, price: Any, size: Any, window: int, states: Any, ring: Any, out: Any) -> bool:
     own = states[0]
+    momentums, ratios, ranges, depths = out
     finite = True
     for tick in range(len(ts)):
         others = push(own, ring, ts[tick], price[tick], size[tick], window)
@@ -159,9 +160,9 @@ def _windowed(ts: Any, price: Any, size: Any, window: int, states: Any, ring: Ri
         momentum = price[tick] / own.oldest_price - 1
         ratio = size[tick] * (count - 1) / others if others > 0 else 0.0
         spread = own.high / own.low - 1
-        out.momentum[tick] = momentum
-        out.volume_ratio[tick] = ratio
-        out.range[tick] = spread
-        out.depth[tick] = count if own.warm_from <= ts[tick] - window else 0
+        momentums[tick] = momentum
+        ratios[tick] = ratio
+        ranges[tick] = spread
+        depths[tick] = count if own.warm_from <= ts[tick] - window else 0
         finite = finite and np.isfinite(momentum) and np.isfinite(ratio) and np.isfinite(spread)
     return finite

@@ -8,11 +8,11 @@ room (`is_full`).
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from research.engine.jit import compiled
+from research.engine.jit import compiled, inlined
 
 RESUM_EVERY = 512
 THINNED = 1e-3
@@ -46,47 +46,38 @@ WINDOW: list[tuple[str, Any]] = [
 """The fields of a symbol's state that are its window's."""
 
 
-class Ring(NamedTuple):
-    """The slots of all symbols: their ticks, and numbers of ticks in order of falling and of rising prices."""
-
-    ts: Any
-    price: Any
-    size: Any
-    high: Any
-    low: Any
-
-    @classmethod
-    def of(cls, slots: int) -> Ring:
-        """Return one of so many slots."""
-        integers, floats = np.int64, np.float64
-        return cls(*(np.zeros(slots, kind) for kind in (integers, floats, floats, integers, integers)))
-
-    def moved(self, state: Any, slots: int, to: Ring, offset: int) -> None:
-        """Copy a symbol's window to another ring, where it has so many slots from an offset on."""
-        at, mask = int(state["offset"]), int(state["mask"])
-        ticks = np.arange(state["oldest"], state["next"])
-        for mine, its in zip(self[:3], to[:3], strict=True):
-            its[offset + (ticks & (slots - 1))] = mine[at + (ticks & mask)]
-        for mine, its, name in ((self.high, to.high, "high"), (self.low, to.low, "low")):
-            numbers = np.arange(state[f"{name}_first"], state[f"{name}_next"])
-            its[offset + (numbers & (slots - 1))] = mine[at + (numbers & mask)]
-        state["offset"], state["mask"] = offset, slots - 1
+SLOT = np.dtype([("ts", np.int64), ("price", np.float64), ("size", np.float64), ("high", np.int64), ("low", np.int64)])
+"""A slot of a ring: a tick, and in the order of falling and of rising prices the number of another."""
 
 
-@compiled
+def move(ring: Any, state: Any, slots: int, to: Any, offset: int) -> None:
+    """Move a symbol's window to so many slots of a ring, which may be the same, from an offset on."""
+    at, mask = int(state["offset"]), int(state["mask"])
+    for names, first, after in (
+        (["ts", "price", "size"], "oldest", "next"),
+        (["high"], "high_first", "high_next"),
+        (["low"], "low_first", "low_next"),
+    ):
+        numbers = np.arange(state[first], state[after])
+        for name in names:
+            to[name][offset + (numbers & (slots - 1))] = ring[name][at + (numbers & mask)]
+    state["offset"], state["mask"] = offset, slots - 1
+
+
+@inlined
 def is_full(own: Any) -> bool:
     """Whether the next tick might find no slot."""
     return bool(own.next - own.oldest > own.mask)
 
 
-@compiled
-def push(own: Any, ring: Ring, ts: int, price: float, size: float, span: int) -> float:
+@inlined
+def push(own: Any, ring: Any, ts: int, price: float, size: float, span: int) -> float:
     """Take a tick into the window of `span` ns, and return the sum of the sizes of the others that are in it."""
     offset, mask, number = own.offset, own.mask, own.next
     slot = offset + (number & mask)
-    ring.ts[slot] = ts
-    ring.price[slot] = price
-    ring.size[slot] = size
+    ring[slot].ts = ts
+    ring[slot].price = price
+    ring[slot].size = size
     own.next = number + 1
     start = ts - span
     oldest = own.oldest
@@ -103,12 +94,12 @@ def push(own: Any, ring: Ring, ts: int, price: float, size: float, span: int) ->
     newest = own.newest_price
     high, low = own.high_next, own.low_next
     if price == newest:
-        ring.high[offset + ((high - 1) & mask)] = number
-        ring.low[offset + ((low - 1) & mask)] = number
+        ring[offset + ((high - 1) & mask)].high = number
+        ring[offset + ((low - 1) & mask)].low = number
         return float(others)
     if price > newest:
         first = own.high_first
-        while high > first and ring.price[offset + (ring.high[offset + ((high - 1) & mask)] & mask)] <= price:
+        while high > first and ring[offset + (ring[offset + ((high - 1) & mask)].high & mask)].price <= price:
             high -= 1
         if high == first:
             own.high = price
@@ -116,22 +107,22 @@ def push(own: Any, ring: Ring, ts: int, price: float, size: float, span: int) ->
             own.low = price
     else:
         first = own.low_first
-        while low > first and ring.price[offset + (ring.low[offset + ((low - 1) & mask)] & mask)] >= price:
+        while low > first and ring[offset + (ring[offset + ((low - 1) & mask)].low & mask)].price >= price:
             low -= 1
         if low == first:
             own.low = price
         if own.high_first == high:
             own.high = price
-    ring.high[offset + (high & mask)] = number
-    ring.low[offset + (low & mask)] = number
+    ring[offset + (high & mask)].high = number
+    ring[offset + (low & mask)].low = number
     own.high_next = high + 1
     own.low_next = low + 1
     own.newest_price = price
     return float(others)
 
 
-@compiled
-def drop(own: Any, ring: Ring, start: int, newest: int) -> None:
+@inlined
+def drop(own: Any, ring: Any, start: int, newest: int) -> None:
     """Let the ticks go whose time is `start` or before; `newest` is the number of the tick that is never one."""
     offset, mask = own.offset, own.mask
     oldest, volume, left = own.oldest, own.volume, own.left
@@ -139,12 +130,12 @@ def drop(own: Any, ring: Ring, start: int, newest: int) -> None:
     high_next, low_next = own.high_next, own.low_next
     if oldest == newest == 0:
         left += 1  # what an empty window is filled with leaves it with the first tick
-    while oldest < newest and ring.ts[offset + (oldest & mask)] <= start:
-        volume -= ring.size[offset + (oldest & mask)]
+    while oldest < newest and ring[offset + (oldest & mask)].ts <= start:
+        volume -= ring[offset + (oldest & mask)].size
         left += 1
-        if high < high_next and ring.high[offset + (high & mask)] == oldest:
+        if high < high_next and ring[offset + (high & mask)].high == oldest:
             high += 1
-        if low < low_next and ring.low[offset + (low & mask)] == oldest:
+        if low < low_next and ring[offset + (low & mask)].low == oldest:
             low += 1
         oldest += 1
     if volume < own.most * THINNED or (left >= RESUM_EVERY and left >= newest - oldest):
@@ -154,20 +145,20 @@ def drop(own: Any, ring: Ring, start: int, newest: int) -> None:
     own.oldest, own.volume, own.left = oldest, volume, left
     own.high_first, own.low_first = high, low
     slot = offset + (oldest & mask)
-    own.oldest_ts, own.oldest_price = ring.ts[slot], ring.price[slot]
+    own.oldest_ts, own.oldest_price = ring[slot].ts, ring[slot].price
     if high < high_next:
-        own.high = ring.price[offset + (ring.high[offset + (high & mask)] & mask)]
+        own.high = ring[offset + (ring[offset + (high & mask)].high & mask)].price
     if low < low_next:
-        own.low = ring.price[offset + (ring.low[offset + (low & mask)] & mask)]
+        own.low = ring[offset + (ring[offset + (low & mask)].low & mask)].price
 
 
 @compiled
-def total(ring: Ring, offset: int, mask: int, first: int, last: int) -> float:
+def total(ring: Any, offset: int, mask: int, first: int, last: int) -> float:
     """Add up the sizes of the ticks from one number to before another, as Python's own `sum` does."""
     found = 0.0
     rest = 0.0
     for number in range(first, last):
-        size = ring.size[offset + (number & mask)]
+        size = ring[offset + (number & mask)].size
         if COMPENSATED:
             more = found + size
             rest += (found - more) + size if abs(found) >= abs(size) else (size - more) + found

@@ -180,8 +180,8 @@ def decided_by(module: ModuleType, events: Sequence[Input], settings: Settings) 
     def named(array: Any) -> Any:
         return array.view(np.recarray)
 
-    def run(a: Any, states: Any, ring: Any, opened: Any, records: Any, *rest: Any) -> Any:
-        return module.run(named(a), named(states), ring, opened, named(records), *rest)
+    def run(a: Any, states: Any, ring: Any, opened: Any, records: Any, events: Any, days: Any, rules: Any) -> Any:
+        return module.run(named(a), named(states), named(ring), opened, named(records), events, days, named(rules))
 
     patch = pytest.MonkeyPatch()
     with patch.context() as patched:
@@ -252,7 +252,7 @@ def test_a_kernel_that_is_a_little_wrong_is_caught(mutant: str, sample: Any) -> 
     st.sampled_from([0.0, 0.5, 1.0, 7.25, 9999.0, 0.003, 3.141592653589793]),
 )
 def test_a_fill_has_the_price_of_the_simulated_broker_or_is_asked_about(price: float, slippage: float) -> None:
-    rules = machine.rules_of(with_(execution__slippage_bps=slippage).core)
+    rules = machine.rules_of(with_(execution__slippage_bps=slippage).core).view(np.recarray)[0]
     booking = Booking(with_(execution__slippage_bps=slippage).core)
     for factor, exact in zip((rules.buy, rules.sell), booking._factors.values(), strict=True):
         found = kernel.fill_of(float(price), factor, rules.places)
@@ -260,7 +260,7 @@ def test_a_fill_has_the_price_of_the_simulated_broker_or_is_asked_about(price: f
 
 
 def test_prices_in_cents_are_filled_without_a_question() -> None:
-    rules = machine.rules_of(with_(execution__slippage_bps=0.5).core)
+    rules = machine.rules_of(with_(execution__slippage_bps=0.5).core).view(np.recarray)[0]
     cents = (n / 100 for n in range(1, 200_000, 7))
     assert all(kernel.fill_of(price, rules.buy, rules.places) > 0 for price in cents)
 
