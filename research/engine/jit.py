@@ -26,7 +26,10 @@ def compiled(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Make a function part of each compiled one that calls it: a tenth of the kernel's time, for the window's step."""
+    """Make a function part of each compiled one that calls it: a tenth of the kernel's time, for the window's step.
+
+    What takes a record whose fields others have more of must be, too: numba would take one for the other, and warn.
+    """
     return cast(F, numba.njit(inline="always", error_model="numpy")(function))
 
 

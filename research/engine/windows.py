@@ -121,7 +121,7 @@ def push(own: Any, ring: Any, ts: int, price: float, size: float, span: int) -> 
     return float(others)
 
 
-@compiled
+@inlined
 def drop(own: Any, ring: Any, start: int, newest: int) -> None:
     """Let the ticks go whose time is `start` or before; `newest` is the number of the tick that is never one."""
     offset, mask = own.offset, own.mask
