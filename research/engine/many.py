@@ -24,7 +24,6 @@ MOST_ROWS = 5_000_000
 """Events of a tape that is held in memory; a longer one is streamed, and its settings share nothing."""
 
 _KEPT = 2  # tapes in memory: those of the tasks that are under way
-_DIGITS = 10  # decimals of money: float sums are off by less, and exact ones have seldom more
 
 
 def decide_in_columns(tape: Path, settings: Sequence[Settings]) -> list[Decided]:
@@ -69,7 +68,6 @@ def _of_results(facts: TapeFacts, shared: dict[int, Result], settings: Sequence[
     rows = np.repeat(starts - (np.cumsum(mine) - mine), mine) + np.arange(int(mine.sum()))
     table = Trades(*(column[rows] for column in results[0].table))
     quantity = np.repeat(np.array([settings[at].risk.position_size for at in shared], float), mine)
-    fee = np.repeat(np.array([settings[at].execution.fee_per_share for at in shared], float), mine)
     trades = {
         "symbol": np.array(facts.names, object)[table.symbol] if len(rows) else [],
         "side": np.where(table.side > 0, "LONG", "SHORT").astype(object),
@@ -79,8 +77,8 @@ def _of_results(facts: TapeFacts, shared: dict[int, Result], settings: Sequence[
         "exit_ts": table.exit_ts,
         "exit_price": table.exit_price,
         "exit_reason": np.array(REASONS, object)[table.reason],
-        "pnl": np.round(table.pnl, _DIGITS),
-        "fees": np.round(2 * fee * quantity, _DIGITS),
+        "pnl": table.pnl,
+        "fees": table.fees,
     }
     return Decided(list(shared), counts, trades)
 
