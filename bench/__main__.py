@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import columns, honesty, importing, latency, memory, operators, page, replay, symbols, throughput
+from bench import columns, honesty, importing, latency, memory, operators, page, replay, sweeps, symbols, throughput
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "page": page.measure,
     "honesty": honesty.measure,
     "importing": importing.measure,
+    "sweeps": sweeps.measure,
 }
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"

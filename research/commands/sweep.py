@@ -85,7 +85,7 @@ def sweep(
         jobs=jobs, check=check, strategy=strategy, config=config, assignments=tuple(assignments or ()),
     )  # fmt: skip
     with outlet.prints_aside():
-        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say)
+        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir)
     over = question.tapes[0].name if len(question.tapes) == 1 else f"{len(question.tapes)} tapes"
     terminal.say(_announced(asked.method.count, over, asked.chosen.engine.name, asked.chosen.why, engine))
     try:

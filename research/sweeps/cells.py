@@ -199,5 +199,5 @@ def base_key(tape: str, engine: str, strategy: str) -> str:
 
 def cell_key(base: str, settings: Settings) -> str:
     """Return a cell's key: tape, settings that decide, strategy's code, engine and version give it."""
-    layer: Mapping[str, Any] = settings_.as_layer(settings)
+    layer: Mapping[str, Any] = settings_.as_layer(settings.core)
     return hashlib.sha256(base.encode() + _encode(layer)).hexdigest()[:32]

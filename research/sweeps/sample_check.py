@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from research.engine.exact import ExactEngine
 from research.sweeps.cells import Cells
 from service import strategies
 from service.settings import Settings
+
+_MONEY = ("pnl", "fees")
+_ROUNDING = 1e-9  # of money that follows from times and prices: the core reckons it in exact decimals
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -69,7 +73,8 @@ def _difference(where: str, mine: Sequence[dict[str, Any]], exact: Sequence[Trad
     """Return the first difference between trades, in words; None if they are the same."""
     for number, (found, line) in enumerate(zip(mine, exact, strict=False), 1):
         for name in TRADE_FIELDS:
-            if found[name] != (theirs := getattr(line, name)):
+            theirs = getattr(line, name)
+            if found[name] != theirs and not (name in _MONEY and isclose(found[name], theirs, abs_tol=_ROUNDING)):
                 return f"{where}, trade {number}: {name} is {found[name]!r}, and {theirs!r} by the core"
     if len(mine) != len(exact):
         return f"{where}: {len(mine):,} trades, and {len(exact):,} by the core"

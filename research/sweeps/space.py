@@ -17,7 +17,7 @@ Sample = tuple[Value, ...]
 """One choice of settings: a value for each axis, in the order of the axes."""
 
 EXAMPLE = "strategy.entry_threshold=0.0003:0.001:0.0001"
-MOST = 1_000_000  # combinations of a grid
+MOST = 100_000  # combinations of a grid: their trades are held in memory
 _MOST_VALUES = 10_000  # of one axis
 _WRITTEN = 12  # significant digits of a number that was drawn: it is written and read back as it was used
 

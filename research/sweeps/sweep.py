@@ -84,11 +84,20 @@ class Refused(Exception):
 class Sweep:
     """One sweep. Making it checks the question; `run` decides it.
 
-    Raises UserError for a tape, settings or parameters that cannot be used, before anything is decided.
+    `folder` gives the folder for results by the name that a sweep has of its own; `data_dir` is the bot's, beside which
+    no cluster is started. Raises UserError for a tape, settings or parameters that cannot be used, before anything is
+    decided.
     """
 
-    def __init__(self, question: Question, folder: Callable[[str], Path], say: Say = lambda _: None) -> None:
+    def __init__(
+        self,
+        question: Question,
+        folder: Callable[[str], Path],
+        say: Say = lambda _: None,
+        data_dir: Path = Path("data"),
+    ) -> None:
         self.question = question
+        self._data_dir = data_dir
         self._say = say
         self._recorded = {tape: _recorded(tape) for tape in question.tapes}
         for path in question.space.paths:
@@ -162,7 +171,7 @@ class Sweep:
         samples: list[Sample] = []
         cells: list[Cell] = []
         before = windows[0].purged  # what TPE may see: the first sample, which no window is judged by
-        with workers_of(q.on, q.jobs, chosen.engine.name) as workers:
+        with workers_of(q.on, q.jobs, chosen.engine.name, self._data_dir, self._say) as workers:
             while asked := method.ask():
                 fresh = self._cells(chosen.engine, asked, len(samples))
                 samples += asked

@@ -158,6 +158,7 @@ def test_cells_are_found_again_by_a_wider_sweep_and_not_by_other_settings_tapes_
     assert decides(asked(day, "strategy.entry_threshold=0.0004,0.0006")) == 2
     assert decides(asked(day, "strategy.entry_threshold=0.0004,0.0006,0.0008", windows=3)) == 1
     assert decides(asked(day, "strategy.entry_threshold=0.0004", assignments=(*FREE, "strategy.min_ticks=5"))) == 1
+    assert decides(asked(day, "strategy.entry_threshold=0.0004", assignments=(*FREE, "log.level=DEBUG"))) == 0
     assert decides(asked(other, "strategy.entry_threshold=0.0004")) == 1
     monkeypatch.setattr("research.sweeps.cells.code_digest", lambda: "another version")
     assert decides(asked(day, "strategy.entry_threshold=0.0004")) == 1
