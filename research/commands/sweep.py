@@ -50,7 +50,9 @@ def sweep(
     engine: Annotated[Literal["auto", "compiled", "exact"], typer.Option("--engine", help="What decides.")] = "auto",
     check: Annotated[int, typer.Option("--check", help="Compiled results that the core decides again.")] = 10,
     jobs: Annotated[int | None, typer.Option("--jobs", help="Workers. [one a core]")] = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="WHERE", help="What the workers are.")] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="WHERE", help="Workers: threads, processes, ray, HOST:PORT.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep results there. [DATA/sweeps/...]")
     ] = None,

@@ -16,6 +16,7 @@ from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decide
 from research.sweeps.sample_check import Cell, Checked
 from research.sweeps.space import Sample, Space
 from research.sweeps.timeline import Timeline, Window, purge_of, spans_of
+from research.workers.blocks import cost_of, plan
 from research.workers.choice import workers_of
 from research.workers.port import Workers
 from service import settings as settings_, strategies
@@ -31,8 +32,8 @@ Progress = Callable[[int, int], None]
 """Told how many cells are decided, of how many."""
 
 DECIDING = ("strategy", "strategies", "risk", "execution", "limits", "orders", "chains")
-_AT_ONCE = {"compiled": 512, "exact": 16}
-"""Settings of one task, by engine; fixed, so that no number of workers changes anything."""
+_AT_ONCE = {"compiled": 512, "exact": 64}
+"""The most settings of one task, by engine: what is lost when a sweep is stopped."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,14 +201,16 @@ class Sweep:
 
     def _decided(self, workers: Workers, engine: Engine, cells: Sequence[Cell]) -> Iterator[Cells]:
         """Have cells decided, and yield them task by task, in order."""
+        by_tape: dict[Path, dict[str, Cell]] = {}
+        for cell in cells:
+            by_tape.setdefault(cell.tape, {}).setdefault(cell.key, cell)
+        work = [(tape, list(mine.values())) for tape, mine in by_tape.items()]
+        costs = [cost_of(tape, engine.name) for tape in by_tape]
         tasks = []
-        size = _AT_ONCE[engine.name]
-        for tape in dict.fromkeys(cell.tape for cell in cells):
-            shipped = workers.ship(tape)
-            here = list({cell.key: cell for cell in cells if cell.tape == tape}.values())
-            for start in range(0, len(here), size):
-                part = here[start : start + size]
-                tasks.append(Task(shipped, engine, tuple(c.settings for c in part), tuple(c.key for c in part)))
+        for block in plan(costs, [len(mine) for _, mine in work], workers.jobs, _AT_ONCE[engine.name]):
+            tape, mine = work[block.tape]
+            part = [mine[place] for place in block.settings]
+            tasks.append(Task(workers.ship(tape), engine, tuple(c.settings for c in part), tuple(c.key for c in part)))
         for _, found in workers.run(decided, tasks):
             yield found
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from research.engine.exact import ExactEngine
-from research.workers.blocks import Cost, plan
-from research.workers.port import Shipped, Workers
-from service import settings as settings_
+from research.engine.port import Chosen, Engine, Outcome
+from research.sweeps import tables
+from research.sweeps.space import space_of
+from research.sweeps.sweep import Question, Sweep
 from service.settings import Settings
 from tests.support.market import tape
 from tests.support.random_tapes import seeded_tape
@@ -76,42 +77,37 @@ def say_and_hang(work: Work) -> int:
         signal.pause()
 
 
-class Decide(NamedTuple):
-    """A tape and settings, and a file that is missing until the worker that decides has been killed."""
+class Dying(ExactEngine):
+    """The exact engine, in a worker that is killed in the middle of two of its tasks."""
 
-    tape: Shipped
-    settings: tuple[Settings, ...]
-    trace: Path
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def decide(self, tape: Path, settings: Sequence[Settings]) -> list[Outcome]:
+        """Decide in two halves, and kill the worker between them, unless this task was killed before."""
+        half = len(settings) // 2
+        found = super().decide(tape, settings[:half])
+        trace = self._folder / f"killed-{round(settings[0].strategy.entry_threshold * 1e6)}"
+        if half and not trace.exists() and len(list(self._folder.iterdir())) < 2:
+            trace.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found + super().decide(tape, settings[half:])
 
 
-def decide(task: Decide) -> list[dict[str, bytes]]:
-    """Decide in two halves, and kill the worker between them if no trace is there; return the files of a replay."""
-    half = len(task.settings) // 2
-    found = ExactEngine().decide(task.tape.path(), task.settings[:half])
-    if not task.trace.exists():
-        task.trace.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    found += ExactEngine().decide(task.tape.path(), task.settings[half:])
-    return [outcome.files() for outcome in found]
-
-
-def sweep(workers: Workers, folder: Path, *, kill: bool) -> Iterator[dict[str, bytes]]:
-    """Yield what 30 settings decide on two tapes; workers are killed in the middle of every other task."""
-    (folder / "made").touch()
-    settings = [
-        settings_.load(
-            given={"strategy.entry_threshold": 0.0002 + 0.00002 * step, "strategy.volatility_guard_threshold": 0},
-            environment={},
-        )
-        for step in range(30)
-    ]
-    paths = [folder / "a.jsonl", folder / "b.jsonl"]
-    for seed, path in enumerate(paths):
-        path.write_bytes(tape(seeded_tape(seed, 500)))
-    tasks = []
-    for number, block in enumerate(plan([Cost(0.0, 0.2)] * 2, len(settings), workers.jobs)):
-        trace = folder / (f"killed-{number}" if kill and number % 2 == 0 else "made")
-        mine = tuple(settings[place] for place in block.settings)
-        tasks.append(Decide(workers.ship(paths[block.tape]), mine, trace))
-    for _, files in workers.run(decide, tasks):
-        yield from files
+def sweep(folder: Path, engine: Engine | None, on: str, jobs: int, **others: Any) -> dict[str, bytes]:
+    """Sweep over 200 settings on two tapes with an engine, or the compiled one; return the files of the answer."""
+    tapes = [folder / "a.jsonl", folder / "b.jsonl"]
+    for seed, path in enumerate(tapes):
+        path.write_bytes(tape(seeded_tape(seed, 300)))
+    question = Question(
+        tapes=tuple(tapes), space=space_of(["strategy.entry_threshold=0.0002:0.001195:0.000005"]), least=1, check=3,
+        assignments=("strategy.volatility_guard_threshold=0",), engine="exact" if engine else "compiled",
+        on=on, jobs=jobs, **others,
+    )  # fmt: skip
+    out = folder / f"{on}-{jobs}".replace("/", "_")
+    asked = Sweep(question, lambda _: out)
+    if engine is not None:
+        asked.chosen = Chosen(engine, None)
+    tables.write(asked.run())
+    return {name: (out / name).read_bytes() for name in ("results.parquet", "trades.parquet")}

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
+from research.engine.exact import ExactEngine
 from research.workers.choice import workers_of
 from research.workers.port import Shipped, WorkerLost, Workers
 from tests.research.workers import deeds
 
-NUMBERS = range(30)
+NUMBERS = range(6)
 
 
 def starts() -> dict[str, Any]:
@@ -39,12 +40,13 @@ def starts() -> dict[str, Any]:
 
 def joins(address: str) -> dict[str, Any]:
     """Do what is different on a cluster that was there, which might be of other machines."""
+    swept = sweeps(address)
     with workers_of(address) as workers, tempfile.TemporaryDirectory() as folder:
         tape = Path(folder) / "tape.jsonl"
         tape.write_bytes(bytes(range(256)) * 300_000)  # more than one chunk
         shipped = [workers.ship(tape) for _ in range(6)]
         copies = [result for _, result in workers.run(size_and_place, shipped)]
-        found = {"jobs": workers.jobs, "size": tape.stat().st_size}
+        found = swept | {"jobs": workers.jobs, "size": tape.stat().st_size}
         return found | {"sizes": [size for size, _ in copies], "places": sorted({place for _, place in copies})}
 
 
@@ -64,14 +66,18 @@ def alike(workers: Workers) -> dict[str, Any]:
         raised.extend(workers.run(deeds.fail_at_odd, [0, 2, 5, 7, *NUMBERS]))
     except ValueError as error:
         raised.append(str(error))
-    with tempfile.TemporaryDirectory() as folder:
-        with workers_of("serial") as alone:
-            expected = list(deeds.sweep(alone, Path(folder), kill=False))
-        same = list(deeds.sweep(workers, Path(folder), kill=True)) == expected
-        kills = len(list(Path(folder).glob("killed-*")))
     here = workers.ship(Path(__file__)).path() == Path(__file__)
-    found = {"squares": squares, "killed": killed, "tried": tried, "lost": lost, "raised": raised, "here": here}
-    return found | {"same": same, "kills": kills}
+    return {"squares": squares, "killed": killed, "tried": tried, "lost": lost, "raised": raised, "here": here}
+
+
+def sweeps(address: str) -> dict[str, Any]:
+    """Sweep alone, and on the cluster with workers that are killed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        alone = deeds.sweep(folder, ExactEngine(), "serial", 1)
+        (folder / "traces").mkdir()
+        with_kills = deeds.sweep(folder, deeds.Dying(folder / "traces"), address, 2)
+        return {"same": with_kills == alone, "kills": len(list((folder / "traces").iterdir()))}
 
 
 def size_and_place(shipped: Shipped) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from research.engine.exact import ExactEngine
 from research.workers.choice import workers_of
 from research.workers.local import Processes, Serial, Threads
 from research.workers.port import AHEAD, ATTEMPTS, WorkerLost, Workers
@@ -115,14 +116,16 @@ def test_tasks_of_killed_workers_are_done_again(tmp_path: Path) -> None:
     assert tried == {n: 2 if n % 4 == 0 else 1 for n in range(10)}  # nothing but what was lost
 
 
-def test_decisions_are_the_same_bytes_for_any_number_of_jobs_also_when_workers_are_killed(tmp_path: Path) -> None:
-    with Serial() as workers:
-        alone = list(deeds.sweep(workers, tmp_path, kill=False))
-    assert len(alone) == 60
-    assert len({files["trades.jsonl"] for files in alone}) > 10
-    with Processes(2) as workers:
-        assert list(deeds.sweep(workers, tmp_path, kill=True)) == alone
-    assert len(list(tmp_path.glob("killed-*"))) > 1
+def test_a_sweep_is_the_same_bytes_for_any_number_of_jobs_also_when_workers_are_killed(tmp_path: Path) -> None:
+    alone = deeds.sweep(tmp_path, ExactEngine(), "serial", 1)
+    (tmp_path / "traces").mkdir()
+    assert deeds.sweep(tmp_path, deeds.Dying(tmp_path / "traces"), "processes", 2) == alone
+    assert len(list((tmp_path / "traces").iterdir())) == 2
+
+
+def test_a_compiled_sweep_is_the_same_bytes_from_threads(tmp_path: Path) -> None:
+    alone = deeds.sweep(tmp_path, None, "serial", 1)
+    assert deeds.sweep(tmp_path, None, "threads", 4) == alone
 
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(tmp_path: Path) -> None:
