@@ -46,9 +46,9 @@ def live_beside_replay(path: Path, replayed: Gathered, changes: Changes, trust: 
         ["", "signals", "trades", "P/L"],
         ["live", f"{len(live) - len(trades):,}", f"{len(trades):,}", profit(earned)],
     ]
-    if not changes:
-        pnl = sum(trade.line.pnl for trade in replayed.trades)
-        table.append(["replay", f"{len(replayed.signals):,}", f"{len(replayed.trades):,}", profit(pnl)])
+    pnl = sum(trade.line.pnl for trade in replayed.trades)
+    name = "with what was changed" if changes else "replay"
+    table.append([name, f"{len(replayed.signals):,}", f"{len(replayed.trades):,}", profit(pnl)])
     lines = list(diff.for_people(found))
     if found.equal:
         sentence = f"The recording decides what the session did: {found.compared:,} decisions are the same."

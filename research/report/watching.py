@@ -69,7 +69,7 @@ class Ways:
             return
         seen = self._quote(order.symbol)
         if order.role is OrderRole.ENTRY:
-            seen = self._signals.pop(order.decision, seen)
+            seen = self._signals.get(order.decision, seen)
         if seen is not None:
             self._orders[order.id] = seen, order.decision
 
@@ -93,6 +93,7 @@ class Ways:
     def closed(self, fact: PositionClosed) -> Costs | None:
         """Return where the money of a finished trade went; None where a fill or its trigger is not known."""
         way = self._ways.pop(fact.decision, None)
+        self._signals.pop(fact.decision, None)
         self._orders = {name: found for name, found in self._orders.items() if found[1] != fact.decision}
         if way is None or not way.is_known or way.held:
             return None

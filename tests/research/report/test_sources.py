@@ -98,7 +98,12 @@ def test_a_session_is_decided_with_its_own_settings_and_compared_with_what_it_di
     journal(tmp_path, session, facts)
     same = live_beside_replay(session, found, NOTHING, trust)
     assert same.equal
-    assert same.table[1] == ["live", *same.table[2][1:]]
+    assert same.table[1:] == [["live", *same.table[2][1:]], ["replay", *same.table[1][1:]]]
+    changes = Changes(assignments=("strategy.stop_loss=0.01",))
+    other = live_beside_replay(session, gather(Wanted(session, changes, trust)), changes, trust)
+    assert other.equal
+    assert other.table[2][0] == "with what was changed"
+    assert other.table[2][1:] != other.table[1][1:]
 
 
 def test_the_first_difference_between_live_and_replay_is_named(

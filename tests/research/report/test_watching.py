@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from actors.engine.core import Input
-from pipeline.events import Clock, Quote, Trade
+from actors.engine.core import Core, CoreSettings, Input
+from actors.messages import OrderFilled, PositionClosed, SignalRaised
+from actors.orders import Execution, OrderRole, OrderSide, SubmitOrder
+from pipeline.events import Clock, Quote, Side, Signal, Trade
+from pipeline.strategy import StrategySettings, momentum_burst
 from research.report import gathered, watching
 from research.report.gathered import Bars, Gathered
-from research.report.watching import widen
+from research.report.watching import Ways, widen
 from research.statistics.chance import random_walk
 from tests.research.report.gatherings import EAGER, decided, walked
 from tests.support.market import at, clock, quote
@@ -64,6 +69,40 @@ def test_what_waiting_for_a_fill_costs_is_slippage() -> None:
     assert trade.costs.slippage == pytest.approx(0.01)
 
 
+def test_an_entry_that_is_asked_for_again_is_measured_from_its_signal() -> None:
+    core = Core(CoreSettings(), momentum_burst(StrategySettings()), lambda _: None)
+    ways = Ways(core)
+    core.run([tick(1, 100.0, 1, 99.9, 100.1)])
+    signal = Signal("A", at(1), Side.LONG, 100.0, 0.0, 0.0, 0.0)
+    ways.signal(SignalRaised(signal, "d", True, None, 1))
+    core.run([quote(2, 100.9, 101.1)])
+    for number, role, side, price in ((1, "entry", "BUY", "101.1"), (2, "exit", "SELL", "100.9")):
+        order = SubmitOrder(str(number), "A", OrderSide(side), Decimal(1), "d", OrderRole(role))
+        ways.ordered(order)
+        done = Execution(order.id, order.id, "A", order.side, Decimal(1), Decimal(price), at(3))
+        ways.filled(OrderFilled(done, "d", 2))
+    closed = PositionClosed(
+        symbol="A",
+        side=Side.LONG,
+        quantity=Decimal(1),
+        entry_ts=at(3),
+        entry_price=Decimal("101.1"),
+        exit_ts=at(3),
+        exit_price=Decimal("100.9"),
+        exit_reason="TIME",
+        pnl=Decimal("-0.2"),
+        pnl_pct=0.0,
+        fees=Decimal(0),
+        equity=Decimal(1),
+        decision="d",
+        input=2,
+    )
+    costs = ways.closed(closed)
+    assert costs is not None
+    # The middle went from 100 to 101, the spread took 0.1 twice, and what came before the second order a whole dollar.
+    assert (costs.gross, costs.spread, costs.slippage, costs.net) == (1.0, 0.2, 1.0, -0.2)
+
+
 def test_without_quotes_the_last_price_is_the_middle_and_no_spread_is_told() -> None:
     events = [*burst(), tick(8, 100.5, 10, 100.48, 100.5)]
     bare = [Trade(e.symbol, e.ts, e.price, e.size) for e in events if isinstance(e, Trade)]
@@ -94,6 +133,13 @@ def test_excursions_are_those_of_the_prices_that_the_exits_saw() -> None:
     assert trade.line.exit_reason == "TIME"
     assert trade.worst == pytest.approx(100.19 / 100.22 - 1)
     assert trade.best == pytest.approx(100.30 / 100.22 - 1)
+
+
+def test_the_tick_of_the_entry_is_no_excursion() -> None:
+    """It printed at 100.20, and the entry was bought at 100.22: no exit has seen that price."""
+    trade = only(decided([*burst(), tick(8, 100.25, 10, 100.24, 100.26), tick(40, 100.2, 1, 100.1, 100.3)], *QUICK))
+    assert trade.worst == 0.0
+    assert trade.best == pytest.approx(100.25 / 100.22 - 1)
 
 
 def test_excursions_do_not_depend_on_how_a_tape_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
