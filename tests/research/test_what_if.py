@@ -77,6 +77,16 @@ def test_each_side_is_what_a_replay_of_it_decides(two: list[Path]) -> None:
     assert [(c.setting, c.before, c.after) for c in found.changes] == [("strategy.stop_loss", 0.0005, 0.005)]
 
 
+def test_what_spread_and_slippage_cost_is_told(two: list[Path]) -> None:
+    """A quote is 2 cents wide: two halves of it a trade; and a slippage of 1 basis point is paid twice."""
+    found = asked(two, "execution.slippage_bps=1").in_all
+    assert found.before.trades > 3
+    assert found.before.spread == pytest.approx(0.02 * found.before.trades)
+    assert found.before.slippage == pytest.approx(0)
+    assert found.after.slippage == pytest.approx(0.02 * found.after.trades, rel=0.01)
+    assert found.after.not_known == 0
+
+
 def test_the_sum_has_what_its_sessions_have(two: list[Path]) -> None:
     found = asked(two, "strategy.stop_loss=0.005")
     one, other, both = (row.after for row in (*found.sessions, found.in_all))
@@ -95,6 +105,21 @@ def test_the_trades_are_told_apart_by_the_signal_that_they_began_with(two: list[
     assert (fewer.moved.gone, fewer.after.trades) == (fewer.before.trades, 0)
     shy = recorded(two[0].parent / "c.jsonl.gz", bursts(2), msgspec.structs.replace(EAGER, entry_threshold=0.5))
     assert asked([shy], "strategy.entry_threshold=0.0005").in_all.moved.new == 2
+
+
+def test_whether_the_difference_can_be_told_from_luck(run: Run, tmp_path: Path) -> None:
+    """Each trade costs 2 cents more: no luck is in that. A wider stop helps some trades and hurts others."""
+    both = [recorded(tmp_path / f"{n}.jsonl.gz", bursts(60, (True, False, False, n > 1))) for n in (1, 2)]
+    dearer = run("replay", *both, "--set", "execution.slippage_bps=1", "--json")
+    told = json.loads(dearer.out)["by_trade"]
+    assert "more than luck" in dearer.err
+    assert told["mean"] == pytest.approx(-0.02, rel=0.05)
+    assert told["low"] <= told["mean"] <= told["high"] < 0
+    both_ways = asked(both, "strategy.stop_loss=0.0011")
+    assert both_ways.by_trade.n == both_ways.in_all.moved.same + both_ways.in_all.moved.other_exit
+    assert both_ways.by_trade.mean * both_ways.by_trade.n == pytest.approx(
+        both_ways.in_all.after.net - both_ways.in_all.before.net
+    )
 
 
 def test_without_a_change_nothing_differs_and_it_says_so(run: Run, two: list[Path]) -> None:
@@ -120,7 +145,19 @@ def test_the_command_shows_a_table_of_what_would_have_changed(run: Run, two: lis
     done = run("replay", *two, "--set", "strategy.stop_loss=0.005", "--text", "--out", tmp_path / "out")
     assert done.code == 0
     assert "strategy.stop_loss 0.0005 -> 0.005" in done.out
-    for word in ("as it was", "changed", "difference", "P/L gross", "fees", "P/L net", "exits SL", "a.jsonl.gz", "new"):
+    for word in (
+        "as it was",
+        "changed",
+        "difference",
+        "spread",
+        "slippage",
+        "P/L gross",
+        "fees",
+        "P/L net",
+        "exits SL",
+        "a.jsonl.gz",
+        "new",
+    ):
         assert word in done.out, word
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
     told = json.loads(run("replay", *two, "--set", "strategy.stop_loss=0.005", "--json").out)
