@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+import microbot
+from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
 from actors.orders import OrderReport
@@ -23,6 +25,8 @@ from service.recorded.decisions import Changes
 from service.recorded.recording import Recorder
 from service.recorded.simulation import without_broker
 from service.recorded.trust import Trust
+from simulation.faults import EAGER as SIMULATED_EAGER, Faults, Scenario
+from simulation.world import World
 from tests.service.test_cli import Run, assert_one_line, bytes_of, run
 from tests.support.at_broker import record
 from tests.support.market import quote, trade
@@ -227,3 +231,22 @@ def test_nothing_that_the_broker_said_of_orders_is_heard_then(at_broker: Path) -
     assert not any(isinstance(event, OrderReport) for event in left)
     trades = [event for batch in batches for event in batch if isinstance(event, Trade)]
     assert [event for event in left if isinstance(event, Trade)] == trades
+
+
+def test_sessions_of_a_life_with_kills_rollovers_and_faults_are_decided(tmp_path: Path) -> None:
+    """Some begin with a book: with what was held, and with orders that rest at the broker."""
+    faults = Faults(latency_s=0.1, roll_over_s=15.0, crash_s=40.0, lost_update=0.1, slow_cancel=0.2, reject=0.05)
+    world = World(5, Scenario(faults, SIMULATED_EAGER))
+    world.run(90.0)
+    paths = []
+    for number, part in enumerate(part for bot in world.bots for part in bot.parts):
+        paths.append(tmp_path / f"{number}.jsonl.gz")
+        recorder = Recorder(paths[-1], SIMULATED_EAGER, None, *part.names)
+        recorder.write(part.log)
+        recorder.close()
+    assert len(paths) > 4
+    assert any(isinstance(event, Book) and event.positions for path in paths for event in microbot.read_tape(path))
+    found = asked(paths, "strategy.profit_target=0.0003").in_all
+    assert found.at_broker.trades > 5
+    assert found.before.trades > 5
+    assert found.before.wins + found.before.losses + found.before.breakeven == found.before.trades
