@@ -9,16 +9,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.messages import Fact, PositionClosed, SignalRaised
+from actors.engine.core import Core
+from actors.messages import Fact, OrderFilled, OrderSubmitted, PositionClosed, SignalRaised
+from research.report.gathered import Costs
+from research.report.watching import Ways
+from research.statistics.intervals import LEAST_TRADES, Interval, blocks_of, mean_of
 from service import settings as settings_
 from service.errors import UserError
+from service.figures import zone_of
 from service.recorded import replay as replaying, simulation, tapes
 from service.recorded.decisions import Changes
 from service.recorded.trust import Trust
 from service.settings import Settings
 from service.strategies import Wanted
 
-FEW = 15
+FEW = LEAST_TRADES
 """Trades below which a difference says nothing."""
 
 
@@ -32,6 +37,9 @@ class Figures(msgspec.Struct):
     losses: int = 0
     breakeven: int = 0
     gross: float = 0.0  # P/L of the prices that were paid: spread and slippage are in it, fees are not
+    spread: float = 0.0  # half of it at each trigger, of the trades of which it is known
+    slippage: float = 0.0  # paid beyond the quote's side at the trigger, of these; above 0 against us
+    not_known: int = 0  # trades whose quotes at the triggers are not known
     fees: float = 0.0
     net: float = 0.0
     open_positions: int = 0  # at the end, in none of the other figures
@@ -79,6 +87,7 @@ class WhatIf(msgspec.Struct):
     changes: list[Change]  # of any session
     sessions: list[SessionIf]
     in_all: SessionIf
+    by_trade: Interval | None = None  # of the difference in P/L net of a trade, by the signals that either side traded
 
     @property
     def few(self) -> bool:
@@ -91,21 +100,39 @@ class _Taken:
     """The decisions of one run."""
 
     def __init__(self) -> None:
+        self.costs: list[Costs | None] = []  # of each trade
+        self._ways: Ways | None = None
         self.trades: dict[str, PositionClosed] = {}
         self.signals = self.approved = 0
 
+    def begin(self, core: Core) -> None:
+        self._ways = Ways(core)
+
     def see(self, fact: Fact) -> None:
-        if isinstance(fact, PositionClosed):
-            self.trades[fact.decision] = fact
-        elif isinstance(fact, SignalRaised):
-            self.signals += 1
-            self.approved += fact.approved
+        ways = self._ways
+        assert ways is not None  # facts come of a core that was begun with
+        match fact:
+            case PositionClosed():
+                self.trades[fact.decision] = fact
+                self.costs.append(ways.closed(fact))
+            case SignalRaised():
+                self.signals += 1
+                self.approved += fact.approved
+                ways.signal(fact)
+            case OrderSubmitted():
+                ways.ordered(fact.order)
+            case OrderFilled():
+                ways.filled(fact)
 
     def figures(self, summary: dict[str, Any]) -> Figures:
         """Return what it came to; the sums are exact before they are floats."""
         trades = list(self.trades.values())
         net, fees = _sum(trade.pnl for trade in trades), _sum(trade.fees for trade in trades)
         found = Figures(self.signals, self.approved, len(trades), gross=float(net + fees), fees=float(fees))
+        known = [costs for costs in self.costs if costs is not None and costs.spread is not None]
+        found.spread = sum(costs.spread or 0.0 for costs in known)
+        found.slippage = sum(costs.slippage for costs in known)
+        found.not_known = len(self.costs) - len(known)
         found.net, found.open_positions = float(net), summary["open_positions"]
         found.wins = sum(trade.pnl > 0 for trade in trades)
         found.losses = sum(trade.pnl < 0 for trade in trades)
@@ -124,6 +151,25 @@ def _moved(before: _Taken, after: _Taken) -> Moved:
     both = before.trades.keys() & after.trades.keys()
     same = sum(_course(before.trades[key]) == _course(after.trades[key]) for key in both)
     return Moved(same, len(both) - same, len(before.trades) - len(both), len(after.trades) - len(both))
+
+
+def _by_trade(before: _Taken, after: _Taken) -> list[tuple[int, float]]:
+    """Return what each signal that was traded on either side brought more than before, with the time of its entry."""
+    found = []
+    for key in before.trades | after.trades:
+        one, other = before.trades.get(key), after.trades.get(key)
+        entry = one or other
+        assert entry is not None
+        found.append((entry.entry_ts, float((other.pnl if other else 0) - (one.pnl if one else 0))))
+    return sorted(found)
+
+
+def _interval(changes: Sequence[tuple[int, float]], zone: str) -> Interval | None:
+    """Return the mean of the changes with its interval; None without the libraries that count it."""
+    try:
+        return mean_of([by for _, by in changes], blocks_of([ts for ts, _ in changes], zone_of(zone)))
+    except ImportError:
+        return None
 
 
 def _course(trade: PositionClosed) -> tuple[Any, ...]:
@@ -153,6 +199,7 @@ class _Session:
         self.at_broker = bool(self.recorded and self.recorded.book)
         self.strategy: Wanted = trust.strategy(path, self.recorded, None, self.own)
         self.other: Wanted = self.strategy
+        self.by_trade: list[tuple[int, float]] = []  # once it is decided: what each signal brings more
         if changes.strategy is not None:
             self.other = trust.strategy(path, self.recorded, changes.strategy, self.changed)
 
@@ -199,6 +246,7 @@ class _Session:
                 read,
                 say,
                 see=seen.see,
+                begin=seen.begin,
                 fail_fast=fail_fast,
                 simulated=run.simulated,
             )
@@ -208,6 +256,7 @@ class _Session:
         row = SessionIf(str(self.path), figures[-1], None, None, failures=failures)
         if self.is_changed:
             row.before, row.after, row.moved = figures[-2], figures[-1], _moved(*taken[-2:])
+            self.by_trade = _by_trade(*taken[-2:])
         if len(runs) > 2:
             row.at_broker, row.fills = figures[0], simulation.costs_of(self.changed)
         return row
@@ -260,7 +309,9 @@ def what_if(
         before = named.setdefault(change.setting, change)
         if before.before != change.before:  # the sessions differed
             named[change.setting] = msgspec.structs.replace(change, before="...")
-    return WhatIf(list(named.values()), found, _in_all(found))
+    by_trade = [change for session in sessions for change in session.by_trade]
+    interval = _interval(by_trade, sessions[0].own.risk.timezone) if by_trade else None
+    return WhatIf(list(named.values()), found, _in_all(found), interval)
 
 
 def passes(path: Path, *, changed: bool) -> int:

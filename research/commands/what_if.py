@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from research.statistics.intervals import Interval
 from research.what_if import FEW, Change, Figures, SessionIf, WhatIf, passes, what_if
 from service import figures, outlet
 from service.cli import terminal
@@ -76,7 +77,7 @@ def _difference(session: SessionIf) -> dict[str, float] | None:
     before, after = session.before, session.after
     if after is None:
         return None
-    names = ("signals", "approved", "trades", "wins", "losses", "gross", "fees", "net")
+    names = ("signals", "approved", "trades", "wins", "losses", "spread", "slippage", "gross", "fees", "net")
     return {name: getattr(after, name) - getattr(before, name) for name in names}
 
 
@@ -93,9 +94,21 @@ def _sentences(found: WhatIf) -> list[str]:
             f"{which} of a broker, which never saw these orders: fills are simulated on both sides ({costs}); "
             "`microbot calibrate` finds what the broker's cost"
         )
+    unknown = max(side.not_known for side in (found.in_all.before, found.in_all.after) if side is not None)
+    if unknown:
+        said.append(f"of {unknown} trades no quote is known at a trigger: spread and slippage are those of the others")
     if found.few and found.changes:
         said.append(f"too few trades to tell a change from luck: below {FEW}")
+    elif found.by_trade is not None and found.by_trade.low is not None and found.by_trade.high is not None:
+        said.append(_believed(found.by_trade))
     return said
+
+
+def _believed(change: Interval) -> str:
+    mean, low, high = (figures.money(value or 0.0) for value in (change.mean, change.low, change.high))
+    told = change.is_above_zero or change.is_below_zero
+    verdict = "more than luck, as far as these sessions go" if told else "which cannot be told from luck"
+    return f"the difference is {mean} a trade (95 %: {low} to {high}): {verdict}"
 
 
 def _change(change: Change) -> str:
@@ -119,7 +132,13 @@ def _in_all(session: SessionIf) -> Table:
     for name in ("signals", "approved", "trades", "wins", "losses"):
         table.add_row(name, *_cells([getattr(side, name) for side in sides], session))
     table.add_row("win rate", *(figures.percent(side.win_rate) for side in sides))
-    for name, label in (("gross", "P/L gross"), ("fees", "fees"), ("net", "P/L net")):
+    for name, label in (
+        ("spread", "spread, paid in the prices"),
+        ("slippage", "slippage, likewise"),
+        ("gross", "P/L gross, of these prices"),
+        ("fees", "fees"),
+        ("net", "P/L net"),
+    ):
         table.add_row(label, *_cells([getattr(side, name) for side in sides], session, money=True))
     for reason in sorted({reason for side in sides for reason in side.exits}):
         counts = [side.exits.get(reason, 0) for side in sides]

@@ -84,20 +84,21 @@ def replay(
     fail_fast: bool = False,
     debug: bool = False,
     simulated: bool | None = None,
+    begin: Callable[[Core], None] = noop,
 ) -> dict[str, object]:
     """Feed a tape to a fresh core and return the summary; with `out`, write the three files there.
 
     The recording of a session at a broker has what the broker said to that session's orders. Where settings or strategy
     are others than its own, fills are simulated instead, and that is said; `simulated` decides that for the caller.
 
-    `see` is told each fact, with `debug` every look at an entry as well. `fail_fast` ends it with the first input at
-    which a strategy raises.
+    `begin` is told the core, and `see` each fact, with `debug` every look at an entry as well. `fail_fast` ends it with
+    the first input at which a strategy raises.
     """
     tapes.check(tape)  # a missing tape, and what is none, is said before a folder is made
     recorded = tapes.recorded_settings(tape)
-    asked, simulated = simulated, bool(recorded and recorded.book) and simulated is not False
-    if simulated and asked is None and recorded is not None:
-        simulated = other_orders(recorded, settings, strategy)
+    asked = simulated
+    if asked is None:
+        simulated = recorded is not None and other_orders(recorded, settings, strategy)
     if simulated:
         settings = simulation.settings_of(tape, settings)
         if asked is None:
@@ -126,7 +127,8 @@ def replay(
             reloading=reloading,
             fail_fast=fail_fast,
             debug=debug,
-            simulated=simulated,
+            simulated=bool(simulated),
+            begin=begin,
         )
         if decisions is not None:
             decisions.finish(summary)
@@ -145,6 +147,7 @@ def decide(
     fail_fast: bool = False,
     debug: bool = False,
     simulated: bool = False,
+    begin: Callable[[Core], None] = noop,
 ) -> dict[str, object]:
     """Feed inputs to a fresh core and return the summary; say what a person has to know of how it went."""
     failures: dict[str, list[str]] = {}  # of the strategy, by symbol
@@ -155,6 +158,7 @@ def decide(
             failures.setdefault(fact.symbol, []).append(fact.error)
 
     core = core_of(recorded, settings, strategy, look, reloading=reloading, debug=debug, simulated=simulated)
+    begin(core)
     for batch in batches:
         core.run(_until_failure(core, batch) if fail_fast else batch)
         if fail_fast and core.failures.by_symbol:
@@ -210,7 +214,9 @@ def core_of(
 
 
 def other_orders(recorded: tapes.SettingsRecorded, settings: Settings, strategy: strategies.Wanted) -> bool:
-    """Whether a session may send other orders now than it did: what a broker said is of those alone."""
+    """Whether a session at a broker may send other orders now than it did: what the broker said is of those alone."""
+    if not recorded.book:
+        return False
     then = settings_.load(recorded=recorded.settings, environment={})
     same = strategy == recorded.strategy or isinstance(strategy, StrategySource)
     return not same or settings.core != then.core

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+import microbot
+from actors.book import Book
 from actors.brokers.simulated import ExecutionSettings
 from actors.engine.core import CoreSettings
 from actors.orders import OrderReport
@@ -23,6 +25,8 @@ from service.recorded.decisions import Changes
 from service.recorded.recording import Recorder
 from service.recorded.simulation import without_broker
 from service.recorded.trust import Trust
+from simulation.faults import EAGER as SIMULATED_EAGER, Faults, Scenario
+from simulation.world import World
 from tests.service.test_cli import Run, assert_one_line, bytes_of, run
 from tests.support.at_broker import record
 from tests.support.market import quote, trade
@@ -77,6 +81,16 @@ def test_each_side_is_what_a_replay_of_it_decides(two: list[Path]) -> None:
     assert [(c.setting, c.before, c.after) for c in found.changes] == [("strategy.stop_loss", 0.0005, 0.005)]
 
 
+def test_what_spread_and_slippage_cost_is_told(two: list[Path]) -> None:
+    """A quote is 2 cents wide: two halves of it a trade; and a slippage of 1 basis point is paid twice."""
+    found = asked(two, "execution.slippage_bps=1").in_all
+    assert found.before.trades > 3
+    assert found.before.spread == pytest.approx(0.02 * found.before.trades)
+    assert found.before.slippage == pytest.approx(0)
+    assert found.after.slippage == pytest.approx(0.02 * found.after.trades, rel=0.01)
+    assert found.after.not_known == 0
+
+
 def test_the_sum_has_what_its_sessions_have(two: list[Path]) -> None:
     found = asked(two, "strategy.stop_loss=0.005")
     one, other, both = (row.after for row in (*found.sessions, found.in_all))
@@ -95,6 +109,21 @@ def test_the_trades_are_told_apart_by_the_signal_that_they_began_with(two: list[
     assert (fewer.moved.gone, fewer.after.trades) == (fewer.before.trades, 0)
     shy = recorded(two[0].parent / "c.jsonl.gz", bursts(2), msgspec.structs.replace(EAGER, entry_threshold=0.5))
     assert asked([shy], "strategy.entry_threshold=0.0005").in_all.moved.new == 2
+
+
+def test_whether_the_difference_can_be_told_from_luck(run: Run, tmp_path: Path) -> None:
+    """Each trade costs 2 cents more: no luck is in that. A wider stop helps some trades and hurts others."""
+    both = [recorded(tmp_path / f"{n}.jsonl.gz", bursts(60, (True, False, False, n > 1))) for n in (1, 2)]
+    dearer = run("replay", *both, "--set", "execution.slippage_bps=1", "--json")
+    told = json.loads(dearer.out)["by_trade"]
+    assert "more than luck" in dearer.err
+    assert told["mean"] == pytest.approx(-0.02, rel=0.05)
+    assert told["low"] <= told["mean"] <= told["high"] < 0
+    both_ways = asked(both, "strategy.stop_loss=0.0011")
+    assert both_ways.by_trade.n == both_ways.in_all.moved.same + both_ways.in_all.moved.other_exit
+    assert both_ways.by_trade.mean * both_ways.by_trade.n == pytest.approx(
+        both_ways.in_all.after.net - both_ways.in_all.before.net
+    )
 
 
 def test_without_a_change_nothing_differs_and_it_says_so(run: Run, two: list[Path]) -> None:
@@ -120,7 +149,19 @@ def test_the_command_shows_a_table_of_what_would_have_changed(run: Run, two: lis
     done = run("replay", *two, "--set", "strategy.stop_loss=0.005", "--text", "--out", tmp_path / "out")
     assert done.code == 0
     assert "strategy.stop_loss 0.0005 -> 0.005" in done.out
-    for word in ("as it was", "changed", "difference", "P/L gross", "fees", "P/L net", "exits SL", "a.jsonl.gz", "new"):
+    for word in (
+        "as it was",
+        "changed",
+        "difference",
+        "spread",
+        "slippage",
+        "P/L gross",
+        "fees",
+        "P/L net",
+        "exits SL",
+        "a.jsonl.gz",
+        "new",
+    ):
         assert word in done.out, word
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
     told = json.loads(run("replay", *two, "--set", "strategy.stop_loss=0.005", "--json").out)
@@ -190,3 +231,22 @@ def test_nothing_that_the_broker_said_of_orders_is_heard_then(at_broker: Path) -
     assert not any(isinstance(event, OrderReport) for event in left)
     trades = [event for batch in batches for event in batch if isinstance(event, Trade)]
     assert [event for event in left if isinstance(event, Trade)] == trades
+
+
+def test_sessions_of_a_life_with_kills_rollovers_and_faults_are_decided(tmp_path: Path) -> None:
+    """Some begin with a book: with what was held, and with orders that rest at the broker."""
+    faults = Faults(latency_s=0.1, roll_over_s=15.0, crash_s=40.0, lost_update=0.1, slow_cancel=0.2, reject=0.05)
+    world = World(5, Scenario(faults, SIMULATED_EAGER))
+    world.run(90.0)
+    paths = []
+    for number, part in enumerate(part for bot in world.bots for part in bot.parts):
+        paths.append(tmp_path / f"{number}.jsonl.gz")
+        recorder = Recorder(paths[-1], SIMULATED_EAGER, None, *part.names)
+        recorder.write(part.log)
+        recorder.close()
+    assert len(paths) > 4
+    assert any(isinstance(event, Book) and event.positions for path in paths for event in microbot.read_tape(path))
+    found = asked(paths, "strategy.profit_target=0.0003").in_all
+    assert found.at_broker.trades > 5
+    assert found.before.trades > 5
+    assert found.before.wins + found.before.losses + found.before.breakeven == found.before.trades
