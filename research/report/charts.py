@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import Any
 
 from research.report.figures import Figures, Row
@@ -58,8 +59,11 @@ _CONFIG: Spec = {
 }
 
 
-def svg(spec: Spec) -> str:
-    """Draw a specification. Raises UserError where the library that draws is not installed."""
+def svg(spec: Spec, label: str = "") -> str:
+    """Draw a specification; `label` says what it shows to those who cannot see it.
+
+    Raises UserError where the library that draws is not installed.
+    """
     try:
         import vl_convert
     except ImportError:
@@ -71,7 +75,8 @@ def svg(spec: Spec) -> str:
         "padding": {"left": 12, "right": 8, "top": 6, "bottom": 4},
         **spec,
     }
-    return slim(vl_convert.vegalite_to_svg(whole))
+    named = f'<svg role="img" aria-label="{escape(label)}" '
+    return slim(vl_convert.vegalite_to_svg(whole)).replace("<svg ", named, 1)
 
 
 def slim(text: str) -> str:
@@ -80,7 +85,7 @@ def slim(text: str) -> str:
     text = re.sub(r' (?:aria-[a-z]+|role|class|xmlns:xlink|version|pointer-events|font-family)="[^"]*"', "", text)
     text = _DOT.sub(r'<circle cx="\1" cy="\2" r="\3"', text)
     text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
-    return text.replace(' opacity="1"', "").replace("<g></g>", "").replace("<svg ", '<svg role="img" ', 1)
+    return text.replace(' opacity="1"', "").replace("<g></g>", "")
 
 
 def _spec(values: Iterable[Row], **more: Any) -> Spec:

@@ -246,7 +246,7 @@ def _table(rows: list[list[str]], last_is_total: bool = False) -> str:
 
 def _steps(found: Figures) -> str:
     return (
-        f'<div class="pair"><div>{charts.svg(charts.money(found))}</div><div>'
+        f'<div class="pair"><div>{charts.svg(charts.money(found), "Where the money of a trade went")}</div><div>'
         f'{_table(step_cells(found), last_is_total=True)}<p class="quiet">Mean a trade in basis points of the '
         "entry\u2019s value. The trigger is the tick of the signal, and the moment at which the exit was decided; "
         "slippage is what was paid beyond the quote\u2019s side there.</p></div></div>"
@@ -277,7 +277,7 @@ def _charts(found: Figures, gathered: Gathered) -> Iterator[str]:
     if found.equity:
         yield _card("Equity after each trade, and its drawdown", '<div class="chart low" id="equity"></div>')
     cards = [
-        f'<section class="card"><h3>{escape(what)}</h3>{charts.svg(spec)}{_beneath(name, found)}</section>'
+        f'<section class="card"><h3>{escape(what)}</h3>{charts.svg(spec, what)}{_beneath(name, found)}</section>'
         for name, what, spec in charts.drawings(found)
     ]
     if cards:
