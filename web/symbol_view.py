@@ -168,7 +168,7 @@ class SymbolView:
     def moment(self, now: int, heard: Heard) -> dict[str, Any]:
         """Return what is true at this moment only, ready for JSON: the age of the newest tick, and the sentence."""
         age_s, gap_s = heard.ticks.get(self.name, (None, None))
-        said = self.why.sentence(now, heard.feed_s) if self.why is not None else ""
+        said = self.why.sentence(now) if self.why is not None else ""
         return {"age_s": age_s, "gap_s": gap_s, "why": self.why, "sentence": said}
 
     def brief(self) -> dict[str, Any]:

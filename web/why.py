@@ -1,7 +1,7 @@
 """Why a symbol is not entered right now, or what becomes of what is held: one sentence, as the bot itself decides.
 
 It is made here, so that `/api/state` says what the page says. Only what runs on by the second is left to who shows it:
-`{left}` stands for the time until `until`, `{age}` for how long the feed has been in its state.
+`{left}` stands for the time until `until`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from web.words import reason as words_of
 
 _OF_STATE = frozenset((*TradingState, Refusal.DRAWDOWN))
 _FEED_WORDS = {
-    FeedState.CONNECTING: "the feed has been connecting for {age}",
-    FeedState.STALE: "the feed has been stale for {age}",
-    FeedState.DOWN: "the feed has been down for {age}",
+    FeedState.CONNECTING: "the feed is connecting",
+    FeedState.STALE: "the feed is stale",
+    FeedState.DOWN: "the feed is down",
 }
 _CHAIN_WORDS = {
     "FAILED": "the strategy failed",
@@ -35,23 +35,23 @@ class Why(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None  # venue time, ns
     near: bool = False  # one condition is missing, and nearly met
 
-    def sentence(self, now: int, feed_s: float) -> str:
-        """Return the sentence as it is at a venue time (ns), with the feed so many seconds in its state."""
+    def sentence(self, now: int) -> str:
+        """Return the sentence as it is at a venue time (ns)."""
         left = max(0, (self.until or now) - now) / SECOND
-        return self.text.replace("{left}", countdown(left)).replace("{age}", f"{feed_s:.0f} s")
+        return self.text.replace("{left}", countdown(left))
 
 
 def countdown(seconds: float) -> str:
     """Return how long is left as the page writes it (`countdown` in static/format.js).
 
     >>> countdown(3.24), countdown(599), countdown(99_857)
-    ('3.2 s', '9:59 min', '27:44 h')
+    ('3.2 s', '9:59 min', '27 h 44 min')
     """
     if seconds < 100:
         return f"{seconds:.1f} s"
     hours, rest = divmod(int(seconds), 3600)
     minutes, whole = divmod(rest, 60)
-    return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{whole:02} min"
+    return f"{hours} h {minutes} min" if hours else f"{minutes}:{whole:02} min"
 
 
 class Known(msgspec.Struct, frozen=True):

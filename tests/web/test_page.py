@@ -366,7 +366,8 @@ def test_numbers_and_rules_are_shown_without_a_bar_and_count_as_no_condition(
         await expect(page.locator("#blocked-last")).to_be_hidden()
         await expect(page.locator("#trades-empty")).to_have_text("no trade yet: nothing has pointed LONG or SHORT")
         web_process.tell(blocked("NO_RSI"))
-        await expect(page.locator("#blocked-last")).to_have_text("Last blocked: SHORT at 09:30:02, no rsi")
+        last = "Last burst without a signal: SHORT at 09:30:02, no rsi"
+        await expect(page.locator("#blocked-last")).to_have_text(last)
 
     web_process.tell(
         session(),

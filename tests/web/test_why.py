@@ -36,7 +36,7 @@ def known(**changes: Any) -> Known:
 
 
 def said(**changes: Any) -> str:
-    return why(known(**changes)).sentence(at(5), 12.3)
+    return why(known(**changes)).sentence(at(5))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def said(**changes: Any) -> str:
         ({"no_entry": NoEntry("POSITION_OPEN")}, "No entry: an entry order is under way"),
         ({"no_entry": NoEntry("LOCKED", "until 11:00: news")}, "No entry: symbol is locked: until 11:00: news"),
         ({"no_entry": NoEntry("MARKET_CLOSED")}, "No entry: market is closed"),
-        ({"feed": FeedChanged(FeedState.STALE)}, "No entry: the feed has been stale for 12 s"),
-        ({"feed": FeedChanged(FeedState.CONNECTING)}, "No entry: the feed has been connecting for 12 s"),
+        ({"feed": FeedChanged(FeedState.STALE)}, "No entry: the feed is stale"),
+        ({"feed": FeedChanged(FeedState.CONNECTING)}, "No entry: the feed is connecting"),
         ({"feed": FeedChanged(FeedState.LIVE, delay_s=900.0)}, "No entry: prices are minutes old"),
         ({"state": "PAUSED", "state_reason": "lunch"}, "No entry: trading is paused (lunch)"),
         ({"chain": "FAILED: ZeroDivisionError"}, "No entry: the strategy failed: ZeroDivisionError"),
@@ -57,7 +57,7 @@ def said(**changes: Any) -> str:
         ({"running": False}, "No entry: the bot has stopped"),
         ({"position": held(time_stop_ts=at(8.2))}, "Holding: exits in 3.2 s at the latest"),
         ({"position": held(time_stop_ts=None, fallback_ts=at(65))}, "Holding: exits in 60.0 s at the latest"),
-        ({"position": held(time_stop_ts=at(99_862))}, "Holding: exits in 27:44 h at the latest"),
+        ({"position": held(time_stop_ts=at(99_862))}, "Holding: exits in 27 h 44 min at the latest"),
         ({"position": held(time_stop_ts=None)}, "Holding: its exits decide when it is closed"),
         ({"position": held(time_stop_ts=at(4))}, "Holding: its exit is under way"),
         ({"gauges": None, "ticks": 0}, "No entry: no tick has come in yet"),

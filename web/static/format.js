@@ -63,7 +63,7 @@ export function countdown(seconds) {
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
   const whole = Math.floor(seconds);
   const two = (number) => String(Math.floor(number)).padStart(2, "0");
-  return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)} min` : `${Math.floor(whole / 3600)}:${two((whole % 3600) / 60)} h`;
+  return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)} min` : `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
 /** How many seconds ago something was: "12 s", "3 min", "2 h". */

@@ -73,10 +73,10 @@ export function feedBanner(store, at) {
   if (!said || !store.bot.running) return null;
   const [tone, what] = said;
   const age = feedAge(store, at);
-  const ago = format.age((at - feed.changedAt) / 1000);
-  const text = `${what}${feed.reason ? ` (${feed.reason})` : ""}. Entries are refused until ticks come again.${guardSentence([...store.positions.values()])}`;
-  const last = age === null ? "no tick has come yet" : `last tick ${format.age(age)} ago`;
-  return { key: `feed ${feed.state}`, tone, text, clock: `${feed.ts ? `since ${format.time(feed.ts)}, ` : ""}for ${ago}; ${last}` };
+  const reason = feed.reason && !feed.reason.startsWith("no message") ? ` (${feed.reason})` : ""; // the clock says for how long
+  const text = `${what}${reason}. Entries are refused until ticks come again.${guardSentence([...store.positions.values()])}`;
+  const last = age === null ? "No tick has come yet" : `Last tick ${format.age(age)} ago`;
+  return { key: `feed ${feed.state}`, tone, text, clock: `${last}${feed.ts ? `; so since ${format.time(feed.ts)}` : ""}` };
 }
 
 const MUTE_S = 60; // from which a bot that says nothing at all is no longer taken to be as it was; a banner says it before
@@ -102,7 +102,7 @@ export function whySentence(symbol, store, at, current = true) {
   const old = (why.code === "CONDITIONS" || why.code === "READY") && isSilent(symbol, at);
   const asOf = old ? `, as of the last tick ${format.age((at - symbol.tickAt) / 1000)} ago` : "";
   const left = () => (current ? `in ${format.countdown(format.secondsLeft(why.until, store.now))}` : `at ${format.timeBeside(why.until, store.now)}`);
-  return why.text.replace("in {left}", left).replace("{age}", format.age((at - store.feed.changedAt) / 1000)) + asOf;
+  return why.text.replace("in {left}", left) + asOf;
 }
 
 /** Today's profit with that of open positions, beside the limit at which the day ends. Money; `used` is a fraction. */

@@ -69,7 +69,7 @@ test("a feed that is not live has a banner: since when, and what guards what is 
     const { text, clock } = standing.feedBanner(store, NOW);
     assert.match(text, /\(gone\)\. Entries are refused until ticks come again\./);
     assert.match(text, /AAPL SHORT, MSFT LONG by its own exits\./);
-    assert.equal(clock, "since 00:01:00, for 12 s; last tick 27 s ago");
+    assert.equal(clock, "Last tick 27 s ago; so since 00:01:00");
   }
   assert.equal(standing.feedBanner(storeOf({ bot: { running: false }, feed: { state: "DOWN" } }), NOW), null);
 });
@@ -87,10 +87,8 @@ test("a sentence counts down while the page hears of the time, and names it othe
   assert.equal(standing.whySentence(symbol("A", { why }), storeOf(), NOW), "Holding: exits in 3.2 s at the latest");
   assert.equal(standing.whySentence(symbol("A", { why }), storeOf(), NOW, false), "Holding: exits at 00:00:08 at the latest");
   const tomorrow = { ...why, until: 99_857e9 + 5e9 };
-  assert.equal(standing.whySentence(symbol("A", { why: tomorrow }), storeOf(), NOW), "Holding: exits in 27:44 h at the latest");
+  assert.equal(standing.whySentence(symbol("A", { why: tomorrow }), storeOf(), NOW), "Holding: exits in 27 h 44 min at the latest");
   assert.equal(standing.whySentence(symbol("A", { why: tomorrow }), storeOf(), NOW, false), "Holding: exits at 2 Jan 03:44:22 at the latest");
-  const stale = { code: "STALE_FEED", text: "No entry: the feed has been stale for {age}" };
-  assert.equal(standing.whySentence(symbol("A", { why: stale }), storeOf(), NOW), "No entry: the feed has been stale for 12 s");
   assert.equal(standing.whySentence(symbol("A"), storeOf(), NOW), "");
   const old = symbol("A", { ageS: 12, why: { code: "CONDITIONS", text: "No entry: range 6 of 10 bp" } });
   assert.equal(standing.whySentence(old, storeOf(), NOW), "No entry: range 6 of 10 bp, as of the last tick 12 s ago");
@@ -123,7 +121,7 @@ test("profit is old with the price of any open position, and not with that of an
 });
 
 test("a countdown is short at any length", () => {
-  assert.deepEqual([3.24, 99.9, 100, 599, 3600, 99_857].map(format.countdown), ["3.2 s", "99.9 s", "1:40 min", "9:59 min", "1:00 h", "27:44 h"]);
+  assert.deepEqual([3.24, 99.9, 100, 599, 3600, 99_857].map(format.countdown), ["3.2 s", "99.9 s", "1:40 min", "9:59 min", "1 h 0 min", "27 h 44 min"]);
 });
 
 test("the day's profit is that with open positions, beside its limit", () => {

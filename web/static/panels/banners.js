@@ -10,7 +10,7 @@ import { byId } from "./dom.js";
 const STATES_SAID = {
   PAUSED: ["warn", "Paused: no new entries, open positions keep their exits."],
   REDUCING: ["warn", "Reducing: no new entries, open positions are only closed."],
-  HALTED: ["bad", "Halted: positions were closed and no entry is made."],
+  HALTED: ["bad", "Halted: open positions are closed, and no entry is made."],
 };
 
 const guardOf = (position) => (position?.guard ? ` Its open position is guarded by ${position.guard}.` : "");
@@ -30,6 +30,11 @@ function unheardBanners(store) {
   const names = unheard(store).map((symbol) => symbol.name);
   const said = (named, name) => `Ticks of ${named} come, but ${why(name)}.`;
   return ofSymbols("unheard", names, (name) => said(name, name), (named) => said(named, names[0]));
+}
+
+/** @returns {Banner} */
+function stateBanner([tone, said], { reason, ts }) {
+  return { key: "state", tone, text: `${said}${reason ? ` Reason: ${reason}.` : ""}`, clock: ts ? `Since ${format.time(ts)}` : "" };
 }
 
 /** What is to be known of a feed that is live: prices that are old, symbols of which it is silent. */
@@ -75,7 +80,7 @@ function bannersOf(store, link, now) {
   const banners = linkBanners(store, link, now);
   if (store.bot.running) {
     const said = STATES_SAID[store.state.state];
-    if (said) banners.push({ key: "state", tone: said[0], text: store.state.reason ? `${said[1]} Reason: ${store.state.reason}` : said[1] });
+    if (said) banners.push(stateBanner(said, store.state));
     const feed = store.loaded && link.how !== "lost" ? feedBanner(store, now) ?? silenceBanner(store, now) : null;
     if (feed) banners.push(feed);
     banners.push(...liveFeedBanners(store.feed), ...unheardBanners(store));

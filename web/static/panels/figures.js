@@ -41,7 +41,7 @@ export class FiguresPanel extends ClosedTrades {
       <div class="panel-head">
         <h2 id="figures-title">Figures</h2>
         ${scopes("figures-scope", this.scope, (scope) => this.choose(scope))}
-        <p class="aside" title="What the account is worth; open positions are in it at what they cost.${this.fees ? ` The account's ${feesOf(this.fees)}.` : ""}">Equity <b id="equity">${this.equity === null ? "–" : format.money(this.equity)}</b></p>
+        <p class="aside" title="What the account is worth; open positions are in it at what they cost.${this.fees ? ` The account's ${feesOf(this.fees)}.` : ""}">Equity of closed trades <b id="equity">${this.equity === null ? "–" : format.money(this.equity)}</b></p>
       </div>
       ${this.trouble()}
       ${told ? this.body(told) : html`<p class="empty">loading…</p>`}`;

@@ -57,7 +57,7 @@ function drawBlocked(symbol) {
   const burst = symbol.blocked;
   byId("blocked-last").hidden = !burst;
   if (!burst) return;
-  const said = `Last blocked: ${burst.side} at ${format.time(burst.ts)}, ${format.reason(burst.reason)}`;
+  const said = `Last burst without a signal: ${burst.side} at ${format.time(burst.ts)}, ${format.reason(burst.reason)}`;
   setText("blocked-last", said).title = burst.reason;
 }
 
