@@ -18,7 +18,7 @@ from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
 from research.importing.ordering import Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
 from research.importing.prints import SalePrints
-from research.importing.sources import Source, files_of, found_in, sha256
+from research.importing.sources import HEAD, Source, files_of, found_in, sha256
 from research.importing.times import zone_of
 from service.errors import UserError, make_folder, writing
 from service.recorded import columnar
@@ -234,8 +234,9 @@ class _Job:
         """Return when a file begins, so that it need not be opened before its time has come."""
         if len(self._pieces) == 1:
             return 0
+        piece.source.block = HEAD
         tables = piece.format.read(piece.source, self._options, Notes())
         first = next((table for table in tables if len(table)), None)
         tables.close()  # type: ignore[attr-defined]  # it is a generator
-        piece.source.position = 0
+        piece.source.block = piece.source.position = 0
         return int(pa.compute.min(first.column("ts")).as_py()) if first is not None else 0

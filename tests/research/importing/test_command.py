@@ -218,6 +218,16 @@ def test_ctrl_c_leaves_no_half_file(shuffled: bool, tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == []
 
 
+def test_without_the_extra_it_is_said_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = files.everything(tmp_path)["tardis"]
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    told = run(path)
+    assert told.code == 2
+    assert "pip install 'microbot-trading[research]' adds them" in told.err
+
+
 def test_the_command_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["import", "--help"])

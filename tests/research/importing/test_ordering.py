@@ -126,6 +126,23 @@ def test_a_file_in_no_order_at_all_is_sorted_beside_the_tape_and_nothing_is_left
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "shuffled.csv"]
 
 
+def test_a_file_that_begins_before_its_first_rows_say_is_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("research.importing.importer.HEAD", 64)
+    late = tmp_path / "a.csv"
+    late.write_text("ts,price,size\n" + "".join(f"17230752000{n:02},1,1\n" for n in (*range(50, 99), 10)))
+    steady = tmp_path / "b.csv"
+    steady.write_text("ts,price,size\n" + "".join(f"17230752000{n:02},2,1\n" for n in range(99)))
+    monkeypatch.setattr("research.importing.ordering._HELD", 2)
+    monkeypatch.setattr("research.importing.sources.BLOCK", 120)
+    importer.run([late, steady], tmp_path / "out.parquet", Options(symbol="A"))
+    events = [event for batch in columnar.events(tmp_path / "out.parquet") for event in batch]
+    stamps = [event.ts for event in events if isinstance(event, Trade)]
+    assert len(stamps) == 149
+    assert stamps == sorted(stamps)
+
+
 # ------------------------------------------------------------------------------------------------- conditions
 
 CODES = st.sampled_from(["", "@", "@,F", "@,I", "O", "W", "T", "M", "@,?", "I,L"])
