@@ -95,6 +95,7 @@ class Source:
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
         """Open what it holds. Raises UserError, also where what is read is damaged."""
+        self.position = 0
         with ExitStack() as stack:
             raw: Any
             if self.member:

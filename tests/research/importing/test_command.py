@@ -67,6 +67,8 @@ def test_without_a_place_files_are_only_looked_at(run: Run, tmp_path: Path) -> N
     told = run(path, "--text")
     assert (told.code, "nothing was written: --out TAPE.parquet makes a tape of it" in told.out) == (0, True)
     assert sorted(tmp_path.rglob("*")) == before
+    looked = json.loads(run(path, "--json").out)
+    assert (looked["tape"], looked["counts"], looked["symbols"]) == (None, {"trade": 2, "quote": 0}, ["XBTUSD"])
 
 
 def test_a_tape_that_is_there_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
