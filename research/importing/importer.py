@@ -18,7 +18,7 @@ from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
 from research.importing.ordering import Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
 from research.importing.prints import SalePrints
-from research.importing.sources import Source, files_of, found_in, sha256
+from research.importing.sources import HEAD, Source, files_of, found_in, sha256
 from research.importing.times import zone_of
 from service.errors import UserError, make_folder, writing
 from service.recorded import columnar
@@ -143,6 +143,34 @@ class _Folder:
         return self._path
 
 
+class _Done:
+    """How far it is, in bytes of the files: read and written at once, or first sorted (a half) and then written."""
+
+    def __init__(self, pieces: Sequence[Piece], progress: Progress, *, twice: bool) -> None:
+        self._pieces, self._progress, self._twice = pieces, progress, twice
+        self._sorted = self._written = 0  # rows
+
+    def sorting(self, tables: Tables) -> Tables:
+        """Tell of rows that are read to be sorted."""
+        for table in tables:
+            yield table
+            self._sorted += len(table)
+            self._progress(self._read // 2)
+
+    def written(self, rows: int) -> None:
+        """Tell of rows that are written."""
+        self._written += rows
+        if self._twice and self._sorted:
+            share = min(1.0, self._written / self._sorted)
+            self._progress(round(self._read * (1 + share) / 2))
+        else:
+            self._progress(self._read)
+
+    @property
+    def _read(self) -> int:
+        return sum(piece.source.position for piece in self._pieces)
+
+
 class _Job:
     """One pass over the files."""
 
@@ -167,7 +195,7 @@ class _Job:
         if self._out is None:
             for _ in self._rows(progress):
                 pass
-            return self._report(info)
+            return self._report(self._looked_at(info))
         with writing(f"the tape {self._out}"):
             make_folder(self._out.parent)
         with columnar.TapeWriter(self._out, info) as writer:
@@ -175,6 +203,19 @@ class _Job:
                 writer.write(table)
             self._refuse_empty()
             return self._report(writer.finish(self._notes.counts))
+
+    def _looked_at(self, info: columnar.TapeInfo) -> columnar.TapeInfo:
+        """Return what a tape would say of itself."""
+        found = self._checks.found
+        counts = {"trade": sum(one.trades for one in found), "quote": sum(one.quotes for one in found)}
+        return msgspec.structs.replace(
+            info,
+            symbols=tuple(one.symbol for one in found),
+            counts=counts,
+            first_ts=min((one.first_ts for one in found), default=0),
+            last_ts=max((one.last_ts for one in found), default=0),
+            refused=self._notes.counts,
+        )
 
     def _report(self, info: columnar.TapeInfo) -> Report:
         self._refuse_empty()
@@ -203,22 +244,23 @@ class _Job:
         )
 
     def _rows(self, progress: Progress) -> Tables:
-        for table in merged(list(self._streams())):
+        done = _Done(self._pieces, progress, twice=self._folder is not None)
+        for table in merged(list(self._streams(done))):
             made = self._prints.apply(table)
             self._checks.look(made)
             self._seen = self._seen or len(made) > 0
             yield made
-            progress(sum(piece.source.position for piece in self._pieces))
+            done.written(len(table))
         self._checks.finish()
         rest = self._prints.rest()
         if rest is not None:
             yield rest
 
-    def _streams(self) -> Iterator[Stream]:
+    def _streams(self, done: _Done) -> Iterator[Stream]:
         for place, piece in enumerate(self._pieces):
             rank = (int(piece.format.is_quotes(piece.source)), place)
             if self._folder is not None and not piece.format.keeps_order:
-                yield from runs(self._tables(piece), self._folder.path(), rank, self._notes)
+                yield from runs(done.sorting(self._tables(piece)), self._folder.path(), rank, self._notes)
             else:
                 yield Stream(rank, self._first(piece), lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
 
@@ -234,8 +276,9 @@ class _Job:
         """Return when a file begins, so that it need not be opened before its time has come."""
         if len(self._pieces) == 1:
             return 0
+        piece.source.block = HEAD
         tables = piece.format.read(piece.source, self._options, Notes())
         first = next((table for table in tables if len(table)), None)
         tables.close()  # type: ignore[attr-defined]  # it is a generator
-        piece.source.position = 0
+        piece.source.block = piece.source.position = 0
         return int(pa.compute.min(first.column("ts")).as_py()) if first is not None else 0

@@ -185,7 +185,10 @@ class _Open:
 
 
 def merged(streams: list[Stream]) -> Tables:
-    """Merge streams by time. One that begins later is opened when its time has come: a file a day costs one at once."""
+    """Merge streams by time. One that begins later is opened when its time has come: a file a day costs one at once.
+
+    Raises Disordered where one begins before it said, and later ones were given by then.
+    """
     if len(streams) == 1:
         yield from (found.rows for found in streams[0].open())
         return
@@ -193,11 +196,14 @@ def merged(streams: list[Stream]) -> Tables:
     heapify(waiting)
     held = max(1, _HELD // max(1, len(streams)))
     active: list[_Open] = []
+    given = -1  # ns: the time up to which all were given
     while waiting or active:
         if not active:
             _activate(heappop(waiting), streams, active, held)
         for stream in active:
             stream.fill()
+            if stream.keys and stream.keys[0][0] < given:
+                raise Disordered
         active = sorted((stream for stream in active if stream.keys), key=lambda stream: stream.rank)
         if not active:
             continue
@@ -208,6 +214,7 @@ def merged(streams: list[Stream]) -> Tables:
             continue
         # What is at the bound itself may go on in what was not read yet: only those of a lower rank are complete.
         yield from _mixed([part for stream in active for part in stream.take(bound, stream.rank <= rank)])
+        given = bound
 
 
 def _activate(due: tuple[int, Any, int], streams: list[Stream], active: list[_Open], held: int) -> None:

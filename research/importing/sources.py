@@ -59,6 +59,7 @@ class Source:
         self.path = path
         self.member = member
         self.siblings = siblings  # other members are there
+        self.block = 0  # bytes of text that are read at once; 0: BLOCK
         self.position = 0  # bytes of the file that were read
         inner = member.filename if member else path.name
         self.name = Path(inner.removesuffix("/")).name
@@ -94,6 +95,7 @@ class Source:
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
         """Open what it holds. Raises UserError, also where what is read is damaged."""
+        self.position = 0
         with ExitStack() as stack:
             raw: Any
             if self.member:
@@ -123,7 +125,7 @@ class Source:
 
     def blocks(self, size: int | None = None) -> Iterator[Block]:
         """Give the text in blocks of whole lines, without a byte order mark; the last line may have no end."""
-        number, rest, inflated, most = 1, b"", 0, size or BLOCK
+        number, rest, inflated, most = 1, b"", 0, size or self.block or BLOCK
         with self.opened() as file:
             while True:
                 data = self._guarded(lambda: file.read(most))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 EXAMPLE = '{"type":"trade","symbol":"AAPL","ts":1767623400123456789,"price":150.01,"size":100}'
-EXPECTED = f"a tape is JSON Lines, one event a line, such as {EXAMPLE}"
+EXPECTED = f"a tape is JSON Lines, one event a line, such as {EXAMPLE}; `microbot import` makes tapes of other formats"
 
 _SHOWN = 80  # bytes of a line
 _MOST_DECODED = 1 << 16  # bytes

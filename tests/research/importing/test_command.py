@@ -67,6 +67,8 @@ def test_without_a_place_files_are_only_looked_at(run: Run, tmp_path: Path) -> N
     told = run(path, "--text")
     assert (told.code, "nothing was written: --out TAPE.parquet makes a tape of it" in told.out) == (0, True)
     assert sorted(tmp_path.rglob("*")) == before
+    looked = json.loads(run(path, "--json").out)
+    assert (looked["tape"], looked["counts"], looked["symbols"]) == (None, {"trade": 2, "quote": 0}, ["XBTUSD"])
 
 
 def test_a_tape_that_is_there_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
@@ -216,6 +218,16 @@ def test_ctrl_c_leaves_no_half_file(shuffled: bool, tmp_path: Path) -> None:
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130, said
     assert list(out.parent.iterdir()) == []
+
+
+def test_without_the_extra_it_is_said_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = files.everything(tmp_path)["tardis"]
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    told = run(path)
+    assert told.code == 2
+    assert "pip install 'microbot-trading[research]' adds them" in told.err
 
 
 def test_the_command_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

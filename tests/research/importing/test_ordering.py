@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -118,12 +119,31 @@ def test_a_file_in_no_order_at_all_is_sorted_beside_the_tape_and_nothing_is_left
         return run_of(tables, folder, rank)
 
     monkeypatch.setattr(ordering, "_run", count)
-    report = importer.run([source], tmp_path / "out.parquet", Options(symbol="A"))
+    told: list[int] = []
+
+    @contextmanager
+    def show(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        assert total == source.stat().st_size
+        told.append(-1)
+        yield told.append
+
+    report = importer.run([source], tmp_path / "out.parquet", Options(symbol="A"), show)
     assert len(sorted_) > 5
+    passes = told[told.index(-1, 1) + 1 :]  # it was begun again, to sort
+    assert passes == sorted(passes)
+    assert (passes[-1], len(set(passes)) > 10) == (source.stat().st_size, True)
     events = [event for batch in columnar.events(tmp_path / "out.parquet") for event in batch]
     assert [event.price for event in events if isinstance(event, Trade)] == [float(1 + n) for n in range(500)]
     assert report.notes.unordered > 400
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "shuffled.csv"]
+
+
+def test_a_stream_that_begins_before_it_said_is_not_merged_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "_HELD", 4)
+    steady = Stream((0,), 0, lambda: in_order(cut(table(list(range(99)), "A"), 2), Notes()))
+    early = Stream((1,), 50, lambda: in_order(cut(table([10, 60], "B"), 2), Notes()))
+    with pytest.raises(Disordered):
+        list(merged([steady, early]))
 
 
 # ------------------------------------------------------------------------------------------------- conditions
