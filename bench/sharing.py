@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.results import Number, Options, Result, Target
-from microbot.testing.tapes import START
 from pipeline.strategy import StrategySettings
 from research.engine.columns import Columns, columns_of
 from research.engine.sharing import Result as Decided, SharedTape, decide_many
@@ -27,6 +26,7 @@ SETTINGS = (1_000, 27)
 ROUNDS = (3, 1)
 CALM, BUSY = 0.05, 0.2  # share of the ticks that move the price, by a cent of 100 dollars
 GIGA = 1e9
+START = 1_767_623_400_000_000_000  # ns: 2026-01-05, 09:30 in New York
 AAPL = "AAPL_2012-06-21_34200000_46800000_1.zip"
 
 
