@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench import tape as made_tape
 from bench.results import Number, Options, Result, Target
 from pipeline.strategy import StrategySettings
 from research.engine.columns import Columns, columns_of
@@ -26,7 +27,6 @@ SETTINGS = (1_000, 27)
 ROUNDS = (3, 1)
 CALM, BUSY = 0.05, 0.2  # share of the ticks that move the price, by a cent of 100 dollars
 GIGA = 1e9
-START = 1_767_623_400_000_000_000  # ns: 2026-01-05, 09:30 in New York
 AAPL = "AAPL_2012-06-21_34200000_46800000_1.zip"
 
 
@@ -69,7 +69,7 @@ def _best(tape: SharedTape, choices: Sequence[Settings], rounds: int) -> tuple[f
 def walk(ticks: int, moving: float) -> Columns:
     """Return a random walk in cents from 100 dollars, with a quote of two cents at each tick."""
     chance = np.random.default_rng(7)
-    ts = START + np.cumsum(chance.exponential(40e6, ticks)).astype(np.int64)
+    ts = made_tape.START + np.cumsum(chance.exponential(40e6, ticks)).astype(np.int64)
     cents = 10_000 + np.cumsum(chance.choice([-1, 0, 1], ticks, p=[moving / 2, 1 - moving, moving / 2]))
     size = np.ceil(chance.lognormal(4, 1, ticks))
     kind, symbol = np.zeros(ticks, np.int8), np.zeros(ticks, np.int32)
