@@ -16,6 +16,13 @@ from rich.table import Column, Table
 from bench import columns, honesty, importing, latency, memory, operators, page, replay, sweeps, symbols, throughput
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
+
+def _sharing(options: Options) -> Result:
+    from bench import sharing  # numba, which no other asks for
+
+    return sharing.measure(options)
+
+
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "replay": replay.measure,
     "columns": columns.measure,
@@ -29,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "honesty": honesty.measure,
     "importing": importing.measure,
     "sweeps": sweeps.measure,
+    "sharing": _sharing,
 }
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"

@@ -147,6 +147,11 @@ class SharedTape:
                 del self._readings[next(iter(self._readings))]
             return found
 
+    def forget_readings(self) -> None:
+        """Give their memory back; what is asked for again is computed again."""
+        with self._lock:
+            self._readings.clear()
+
     def fills(self, symbol: int, slippage: Decimal) -> tuple[Any, Any]:
         """Return what fills cost in a symbol at each quote, and at each tick's price, with so much slippage."""
         with self._lock:
@@ -269,10 +274,12 @@ def _decide(
     own = np.zeros((len(choices), walks.COUNTS), np.int64)
     ends = np.zeros(len(choices), np.int64)
     memo, last = _memo(its, choices), tape.facts.last
-    trades = walks.decide(its.course, seen, at_quote, at_last, last, group.min_ticks, choices, memo, own, ends)
+    trades = walks.decide(
+        tuple(its.course), tuple(seen), at_quote, at_last, last, group.min_ticks, choices, memo, own, ends
+    )
     counts[group.order] += own
     mine = np.zeros((len(choices), low.shape[1])), np.zeros((len(choices), low.shape[1]))
-    walks.bound_losses(its.course, choices, ends, trades, group.midnights, *mine)
+    walks.bound_losses(its.course.ticks, choices, ends, trades, group.midnights, *mine)
     low[group.order] += mine[0]
     closed[group.order] += mine[1]
     return _Found(np.repeat(group.order, np.diff(ends, prepend=0)), symbol, trades)

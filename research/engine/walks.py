@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.events import EPSILON, SECOND
-from research.engine.facts import BLOCK, Course
+from research.engine.facts import BLOCK
 from research.engine.jit import compiled
-from research.engine.readings import Windowed
+
+Tuple = tuple[Any, ...]
+"""Compiled code is given tuples where others have names: its cache would be unreadable once a class has another."""
 
 OPEN, TP, SL, TIME, FLAT = range(5)
 """How a position ended; OPEN: it did not, before the tape did."""
@@ -111,18 +113,22 @@ FILL = np.dtype([("buy", np.float64), ("sell", np.float64)], align=True)
 
 
 @compiled
-def pointing(seen: Windowed, min_ticks: int, up: float, ticks: Any) -> tuple[int, int]:
-    """Collect the ready ticks that point somewhere; return how many are ready, and how many point."""
+def pointing(seen: Tuple, min_ticks: int, up: float, ticks: Any) -> tuple[int, int]:
+    """Collect the ready ticks that point somewhere; return how many are ready, and how many point.
+
+    `seen` are the arrays of `Windowed`.
+    """
+    momenta, ratios, ranges, depths = seen
     ready = found = 0
-    for tick in range(len(seen.depth)):
-        if seen.depth[tick] < min_ticks:
+    for tick in range(len(depths)):
+        if depths[tick] < min_ticks:
             continue
         ready += 1
-        momentum = seen.momentum[tick]
+        momentum = momenta[tick]
         if momentum >= up or momentum <= -up:
             one = ticks[found]
             one.tick, one.momentum = tick, momentum
-            one.ratio, one.range = seen.volume_ratio[tick], seen.range[tick]
+            one.ratio, one.range = ratios[tick], ranges[tick]
             found += 1
     return ready, found
 
@@ -258,17 +264,17 @@ def find_signals(bursts: Any, count: int, records: Any, more: float, least: floa
 
 
 @compiled
-def timer_of(course: Course, tick: int, choice: Any) -> tuple[int, int]:
+def timer_of(ticks: Any, seconds: Any, tick: int, choice: Any) -> tuple[int, int]:
     """Return when a position that is opened at a tick closes by time (ns), and whether as TIME or as FLAT.
 
     A second without a trade is flat: only those with trades can break a run of flat ones.
     """
-    entry = course.ticks[tick]
+    entry = ticks[tick]
     due, flat, limit = entry.now + choice.hold, choice.flat, choice.limit
     base = -(-entry.now // SECOND) * SECOND  # end of the last candle that does not count, or of one that is not flat
     at = entry.second
-    while at < len(course.seconds) and base + flat < due:
-        second = course.seconds[at]
+    while at < len(seconds) and base + flat < due:
+        second = seconds[at]
         if second.end > base + flat:
             break
         if second.end > base and not second.move <= limit:
@@ -278,22 +284,26 @@ def timer_of(course: Course, tick: int, choice: Any) -> tuple[int, int]:
 
 
 @compiled
-def leave(course: Course, last: int, tick: int, side: int, entry: float, choice: Any, out: Any) -> None:
-    """Find the end of a position that is opened at a tick, at a price of `entry`; the tape ends at `last` (ns)."""
-    due, reason = timer_of(course, tick, choice)
+def leave(course: Tuple, last: int, tick: int, side: int, entry: float, choice: Any, out: Any) -> None:
+    """Find the end of a position that is opened at a tick, at a price of `entry`; the tape ends at `last` (ns).
+
+    `course` are the arrays of `Course`.
+    """
+    ticks, seconds, blocks, quotes = course
+    due, reason = timer_of(ticks, seconds, tick, choice)
     out.reason = reason
     high, low = (choice.goal, choice.floor) if side > 0 else (-choice.floor, -choice.goal)
     noise = entry * 1e-14 * (1.0 + abs(high) + abs(low))
     above, below = entry * (1.0 + high) - noise, entry * (1.0 + low) + noise  # nothing leaves between the two
-    ticks = len(course.ticks)
+    end = len(ticks)
     at = tick + 1
-    while at < ticks:
+    while at < end:
         if at % BLOCK == 0:
-            block = course.blocks[at // BLOCK]
+            block = blocks[at // BLOCK]
             if block.high < above and block.low > below and block.latest < due:
                 at += BLOCK
                 continue
-        one = course.ticks[at]
+        one = ticks[at]
         if one.now >= due:
             break
         if one.price >= above or one.price <= below:
@@ -304,16 +314,16 @@ def leave(course: Course, last: int, tick: int, side: int, entry: float, choice:
                 out.reason = TP if target else SL
                 return
         at += 1
-    at = min(at, ticks)
+    at = min(at, end)
     out.tick, out.ts, out.free = at - 1, due, at
-    out.quote = course.ticks[at - 1].quote
+    out.quote = ticks[at - 1].quote
     if due > last:
-        out.reason, out.ts, out.free = OPEN, last, ticks
+        out.reason, out.ts, out.free = OPEN, last, end
         return
-    beyond = course.ticks[at].quote if at < ticks else len(course.quotes) - 1
+    beyond = ticks[at].quote if at < end else len(quotes) - 1
     while out.quote < beyond:  # to the last quote of before the time was due
         middle = (out.quote + beyond + 1) // 2
-        if course.quotes[middle] < due:
+        if quotes[middle] < due:
             out.quote = middle
         else:
             beyond = middle - 1
@@ -328,13 +338,14 @@ def price_of(at_quote: Any, at_last: Any, buys: bool, tick: int, quote: int) -> 
 
 @compiled
 def walk(
-    course: Course, at_quote: Any, at_last: Any, last: int, signals: Any, count: int, choice: Any, memo: Any,
+    course: Tuple, at_quote: Any, at_last: Any, last: int, signals: Any, count: int, choice: Any, memo: Any,
     trades: Any, written: int, counts: Any,
 ) -> int:  # fmt: skip
     """Walk from signal to exit to the next signal, and write trades behind those before; return how many there are.
 
     The memo has one place for an exit that was found before, or as many as are a power of two.
     """
+    ticks = course[0]
     at = skip = 0
     while at < count:
         signal = signals[at]
@@ -345,8 +356,8 @@ def walk(
             continue
         counts[APPROVED] += 1
         tick, side = signal.tick, signal.side
-        entry = price_of(at_quote, at_last, side > 0, tick, course.ticks[tick].quote)
-        key = (choice.exits * len(course.ticks) + tick) * 2 + (side > 0)
+        entry = price_of(at_quote, at_last, side > 0, tick, ticks[tick].quote)
+        key = (choice.exits * len(ticks) + tick) * 2 + (side > 0)
         found = memo[((key * _MIX) >> 20) & (len(memo) - 1)]
         if found.key != key:
             found.key = key
@@ -379,11 +390,11 @@ def walk(
 
 @compiled
 def decide(
-    course: Course, seen: Windowed, at_quote: Any, at_last: Any, last: int, min_ticks: int, choices: Any, memo: Any,
+    course: Tuple, seen: Tuple, at_quote: Any, at_last: Any, last: int, min_ticks: int, choices: Any, memo: Any,
     counts: Any, ends: Any,
 ) -> Any:  # fmt: skip
     """Decide with all the choices over one symbol; return their trades, of which each has those up to its `ends`."""
-    ticks = np.empty(len(course.ticks), POINTING)
+    ticks = np.empty(len(course[0]), POINTING)
     ready, pointed = pointing(seen, min_ticks, choices[0].up, ticks)
     chunks = np.empty(pointed // CHUNK + 1, CHUNK_OF_TICKS)
     sum_up(ticks, pointed, chunks)
@@ -418,7 +429,7 @@ def decide(
 
 
 @compiled
-def bound_losses(course: Course, choices: Any, ends: Any, trades: Any, midnights: Any, low: Any, closed: Any) -> None:
+def bound_losses(ticks: Any, choices: Any, ends: Any, trades: Any, midnights: Any, low: Any, closed: Any) -> None:
     """Add to each day's P/L what the trades of each choice closed with in it, and to `low` the least that was seen.
 
     That is a bound, in money: while it is held, a position is down by its stop at most, or by what it was at its entry.
@@ -431,7 +442,7 @@ def bound_losses(course: Course, choices: Any, ends: Any, trades: Any, midnights
         while number < ends[at]:
             trade = trades[number]
             number += 1
-            tick = course.ticks[trade.entered]
+            tick = ticks[trade.entered]
             at_entry, at_stop = trade.side * (tick.price - trade.entry), (choice.floor - EPSILON) * trade.entry
             worst = choice.quantity * min(at_entry, at_stop) * (1 + 1e-9)
             while day < len(midnights) and midnights[day] <= tick.now:

@@ -45,6 +45,7 @@ KEYS = {
         *("crowd_memory", "crowd_dropped", "crowd_tick_p99"),
     ],
     "importing": [f"{source}{what}" for source in ("csv", "binance") for what in ("", ".peak")],
+    "sharing": [f"{tape}.{what}" for tape in ("calm", "busy") for what in ("facts", "thresholds", "random")],
     "honesty": ["walks.luck", "walks.claimed", "walks.trades", "edge.found", "walks.cpu"],
 }
 
