@@ -142,9 +142,9 @@ def _of_rows(rows: Any) -> Ticks | None:
     ts, price, size = (trades.column(name).to_numpy(zero_copy_only=False) for name in ("ts", "price", "size"))
     # A value that is no number is the least and the most of its column, and no comparison holds for it.
     sound = not len(ts) or (
-        (0 < ts.min() and ts.max() <= _LATEST)
-        and (0 < price.min() and price.max() < np.inf)
-        and (0 <= size.min() and size.max() < np.inf)
+        (ts.min() > 0 and ts.max() <= _LATEST)
+        and (price.min() > 0 and price.max() < np.inf)
+        and (size.min() >= 0 and size.max() < np.inf)
     )
     return (names, symbol.indices.to_numpy(), ts, price, size) if sound else None
 
