@@ -93,7 +93,8 @@ class Follower:
     """Follows the ticks of one symbol, none of which is accepted that is from before `last_ts` (ns)."""
 
     def __init__(self, rules: Rules, last_ts: int = 0) -> None:
-        self._rules = rules
+        # What numba keeps for the next process names the types of arguments: a plain tuple is none of ours.
+        self._rules = tuple(rules)
         self._states = np.zeros(1, _STATE)
         self._states["mask"], self._states["left"] = FIRST_SLOTS - 1, -1
         self._states["last_ts"] = last_ts
@@ -133,9 +134,13 @@ class Follower:
 
 
 @compiled
-def _follow(done: int, ts: Any, price: Any, size: Any, rules: Rules, states: Any, ring: Any, marks: Any) -> int:
-    """Follow trades from one on, for as long as there is room; return how many are done."""
+def _follow(done: int, ts: Any, price: Any, size: Any, rules: Any, states: Any, ring: Any, marks: Any) -> int:
+    """Follow trades from one on, for as long as there is room; return how many are done.
+
+    `rules` are the fields of `Rules`.
+    """
     own = states[0]
+    span, min_ticks, up, down, _, _ = rules
     for tick in range(done, len(ts)):
         time = ts[tick]
         if time < own.last_ts:
@@ -144,15 +149,15 @@ def _follow(done: int, ts: Any, price: Any, size: Any, rules: Rules, states: Any
             return tick
         own.last_ts = time
         own.ticks += 1
-        others = push(own, ring, time, price[tick], size[tick], rules.span)
+        others = push(own, ring, time, price[tick], size[tick], span)
         count = own.next - own.oldest
         direction = 0
-        if count >= rules.min_ticks and own.warm_from <= time - rules.span:
+        if count >= min_ticks and own.warm_from <= time - span:
             own.ready += 1
             moved = price[tick] / own.oldest_price - 1
-            if moved >= rules.up:
+            if moved >= up:
                 direction = 1
-            elif moved <= rules.down:
+            elif moved <= down:
                 direction = -1
         if direction != own.pointed:
             if own.pointed != 0:
@@ -171,17 +176,18 @@ def _follow(done: int, ts: Any, price: Any, size: Any, rules: Rules, states: Any
 
 
 @compiled
-def _look(states: Any, marks: Any, rules: Rules, count: int, others: float, ratio: float) -> None:
+def _look(states: Any, marks: Any, rules: Any, count: int, others: float, ratio: float) -> None:
     """Look at a tick of a burst without a signal so far: does it meet every condition?"""
     own = states[0]
+    _, _, _, _, spike, guard = rules
     spread = own.high / own.low - 1
     if not (np.isfinite(ratio) and np.isfinite(spread)):
         own.beyond = 1
-    if ratio > rules.spike:
+    if ratio > spike:
         own.met |= 1
-    if spread >= rules.guard:
+    if spread >= guard:
         own.met |= 2
-    if ratio > rules.spike and spread >= rules.guard:
+    if ratio > spike and spread >= guard:
         own.signalled = 1
         mark = marks[own.marks]
         own.marks += 1

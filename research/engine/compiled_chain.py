@@ -140,8 +140,13 @@ def _of_rows(rows: Any) -> Ticks | None:
     if symbol.null_count or "" in names:
         return None
     ts, price, size = (trades.column(name).to_numpy(zero_copy_only=False) for name in ("ts", "price", "size"))
-    sound = (ts > 0) & (ts <= _LATEST) & (price > 0) & (price < np.inf) & (size >= 0) & (size < np.inf)
-    return (names, symbol.indices.to_numpy(), ts, price, size) if sound.all() else None
+    # A value that is no number is the least and the most of its column, and no comparison holds for it.
+    sound = not len(ts) or (
+        (ts.min() > 0 and ts.max() <= _LATEST)
+        and (price.min() > 0 and price.max() < np.inf)
+        and (size.min() >= 0 and size.max() < np.inf)
+    )
+    return (names, symbol.indices.to_numpy(), ts, price, size) if sound else None
 
 
 def _conditions_of(settings: StrategySettings) -> tuple[Condition, ...]:

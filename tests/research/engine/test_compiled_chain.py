@@ -20,7 +20,7 @@ from research.engine.compiled_chain import CompiledChain, _read, _split, replay
 from service.recorded import replay as replaying, tapes
 from service.settings import Settings
 from tests.service.test_cli import Outcome, assert_one_line, bytes_of
-from tests.service.test_columnar import columnar_of
+from tests.service.test_columnar import columnar_of, of_table
 from tests.service.test_replay import OWN
 from tests.support import random_tapes, shared
 from tests.support.market import START, gap, tape, trade
@@ -193,3 +193,15 @@ def test_batches_of_market_data_alone_are_followed_as_columns(tmp_path: Path) ->
     read = list(_read(path, lambda _: None, lambda _: None))
     assert [event for batch, _ in read for event in batch] == events
     assert [len(batch) for batch, _ in read] == [len(events) - 1, 1]
+
+
+def test_values_that_no_tape_may_have_are_refused_there_too(tmp_path: Path) -> None:
+    """In whichever column one stands, and wherever in the batch."""
+    good = {"kind": 0, "symbol": "A", "ts": START, "price": 100.0, "size": 5.0}
+    for changed in ({"price": float("nan")}, {"price": 0.0}, {"size": float("inf")}, {"ts": 0}, {"symbol": None}):
+        rows = [good, good | changed, good | {"ts": START + 1}, good | {"ts": START - 1}]
+        path = tmp_path / "t.parquet"
+        of_table(path, **{name: [row[name] for row in rows] for name in good})
+        summary = replay(path, Settings())
+        assert summary == replaying.replay(path, Settings())
+        assert (summary["ticks"], summary["ticks_late"], summary["ticks_rejected"]) == (2, 1, 1)
