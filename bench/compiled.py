@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ def _streamed(options: Options, events: Sequence[Trade]) -> list[Number]:
     path = options.folder / "large.parquet"
     copies = options.sized(*COPIES)
     write_copies(path, events, copies)
-    cold = _decided(path, cold=True, folder=options.folder)
+    cold = _decided(path, cold=not options.quick, folder=options.folder)
     runs = [_decided(path, cold=False, folder=options.folder) for _ in range(options.sized(2, 1))]
     best = min(runs, key=lambda run: run.cpu_s)
     millions = best.ticks / 1e6
@@ -148,8 +149,6 @@ print(msgspec.json.encode(told).decode())
 
 def _decided(path: Path, *, cold: bool, folder: Path) -> _Streamed:
     """Decide a tape in a process of its own; a cold one has no code that was kept."""
-    import os
-
     cache = {"NUMBA_CACHE_DIR": str(folder / "cold")} if cold else {}
     command = [sys.executable, "-c", _CHILD, str(path)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | cache, capture_output=True, check=True)
