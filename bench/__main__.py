@@ -13,7 +13,20 @@ import msgspec
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import columns, honesty, importing, latency, memory, operators, page, replay, sweeps, symbols, throughput
+from bench import (
+    columns,
+    compiled,
+    honesty,
+    importing,
+    latency,
+    memory,
+    operators,
+    page,
+    replay,
+    sweeps,
+    symbols,
+    throughput,
+)
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
 
@@ -33,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "throughput": throughput.measure,
     "latency": latency.measure,
     "page": page.measure,
+    "compiled": compiled.measure,
     "honesty": honesty.measure,
     "importing": importing.measure,
     "sweeps": sweeps.measure,

@@ -13,6 +13,7 @@ import numpy as np
 from actors.engine.core import Input
 from pipeline.events import Clock, Prints, Quote, Refused, Trade
 from pipeline.venues.jsonl import BAD_TRADE, JsonLines
+from research.engine.jit import compiled
 from service.recorded import columnar, tapes
 from service.recorded.tapes import Progress, Say
 
@@ -129,37 +130,49 @@ def batched(events: Iterable[Input], rows: int) -> Iterator[Columns]:
         yield columns_of(batch, names)
 
 
-_READ = ("kind", "symbol", "ts", "price", "size", "bid", "ask", "line")
+_READ = ("kind", "symbol", "ts", "price", "size", "bid", "ask")
+_BATCH = 1 << 16  # rows of a batch of Parquet: they stay in the processor's cache
 
 
 def _parquet(path: Path, progress: Progress) -> Iterator[Columns]:
     """Read a tape in Parquet, without making an event of each row."""
-    symbols = columnar.info(path).symbols
-    for batch in columnar.batches(path, _READ, ROWS):
-        yield _of_batch(batch, symbols)
-    progress(path.stat().st_size)
+    info = columnar.info(path)
+    names = (*_READ, "line") if info.counts.get("other") else _READ
+    done, size = 0, path.stat().st_size
+    for batch in columnar.batches(path, names, _BATCH):
+        yield _of_batch(batch, info.symbols)
+        done += len(batch)
+        progress(size * done // max(1, info.rows))
 
 
 def _of_batch(batch: Any, symbols: Sequence[str]) -> Columns:
-    """Return the rows of a batch; what no tape may have is refused or left out, as where events are made of them."""
+    """Return the rows of a batch, all of them if each is sound."""
     kind, ts, price, size, bid, ask = (
         batch.column(name).to_numpy(zero_copy_only=False) for name in ("kind", "ts", "price", "size", "bid", "ask")
     )
-    symbol = batch.column("symbol").indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = batch.column("symbol").indices
+    symbol = (codes.fill_null(-1) if codes.null_count else codes).to_numpy(zero_copy_only=False)
+    nameless = symbols.index("") if "" in symbols else -1
+    columns = Columns(kind, symbol, ts, price, size, bid, ask, symbols)
+    return columns if are_sound(kind, symbol, ts, price, size, nameless) else _sound_of(batch, columns, nameless)
+
+
+def _sound_of(batch: Any, columns: Columns, nameless: int) -> Columns:
+    """Return a batch's rows; what no tape may have is refused or left out, as where events are made of them."""
+    kind, symbol, ts, price, size, bid, ask, symbols, _ = columns
     late = ts > _LATEST
     if late.any():
         _time(int(ts[late][0]))
     timed = ts > 0
-    named = timed & (symbol >= 0)
-    if "" in symbols:
-        named &= symbol != symbols.index("")
+    named = timed & (symbol >= 0) & (symbol != nameless)
     trades = kind == TRADE
     with np.errstate(invalid="ignore"):
         sound = named & (price > 0) & (price < np.inf) & (size >= 0) & (size < np.inf)
     keep = trades | ((kind == QUOTE) & named) | ((kind == CLOCK) & timed)
     others: dict[int, Input] = dict.fromkeys(np.flatnonzero(trades & ~sound).tolist(), Refused(BAD_TRADE))
     rest = np.flatnonzero(kind == OTHER)
-    for row, line in zip(rest.tolist(), batch.column("line").take(rest).to_pylist(), strict=True):
+    lines = batch.column("line").take(rest).to_pylist() if len(rest) else []
+    for row, line in zip(rest.tolist(), lines, strict=True):
         event = _line(line.encode()) if line is not None else None
         if event is not None:
             others[row] = checked(event)
@@ -177,3 +190,17 @@ def _of_batch(batch: Any, symbols: Sequence[str]) -> Columns:
 
 
 _line = JsonLines[Input](Input).line
+
+
+@compiled
+def are_sound(kind: Any, symbol: Any, ts: Any, price: Any, size: Any, nameless: int) -> bool:
+    """Whether each row is an event of a market that a tape may have, with a time to reckon with."""
+    for row in range(len(kind)):
+        what = kind[row]
+        if not 0 < ts[row] <= _LATEST or what < TRADE or what > CLOCK:
+            return False
+        if what != CLOCK and (symbol[row] < 0 or symbol[row] == nameless):
+            return False
+        if what == TRADE and not (0.0 < price[row] < np.inf and 0.0 <= size[row] < np.inf):
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from itertools import islice
 from math import isfinite
 from pathlib import Path
@@ -46,6 +47,11 @@ KEYS = {
     ],
     "importing": [f"{source}{what}" for source in ("csv", "binance") for what in ("", ".peak")],
     "sharing": [f"{tape}.{what}" for tape in ("calm", "busy") for what in ("facts", "thresholds", "random")],
+    "compiled": [
+        *("one_symbol", "one_symbol.booked", "many_symbols", "many_symbols.booked"),
+        *(("hftbacktest", "ratio", "hftbacktest_new_quotes", "ratio_new_quotes") if find_spec("hftbacktest") else ()),
+        *("streamed", "memory", "cold_start", "cached_start"),
+    ],
     "honesty": ["walks.luck", "walks.claimed", "walks.trades", "edge.found", "walks.cpu"],
 }
 
