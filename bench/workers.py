@@ -32,8 +32,8 @@ CASES: tuple[tuple[EngineName, str, int], ...] = (
     ("exact", "processes", 2),
     ("exact", "ray", 2),
 )
-TICKS = {"compiled": (500_000, 2_000), "exact": (50_000, 2_000)}
-SETTINGS = {"compiled": (128, 4), "exact": (32, 4)}
+TICKS = {"compiled": (200_000, 2_000), "exact": (50_000, 2_000)}
+SETTINGS = {"compiled": (256, 4), "exact": (32, 4)}
 
 
 class _Task(NamedTuple):
@@ -69,6 +69,7 @@ def measure(options: Options) -> Result:
         numbers.append(Number(f"{at}.rate", options.sized(*TICKS[name]) * len(settings) / run.seconds, "ticks/s"))
         if jobs == 1:
             alone[name] = each
+            numbers.append(Number(f"{at}.each", each * 1e6, "us", note="CPU time of a tick with one setting"))
             continue
         target = Target(at_most=5.0) if kind == "ray" and name == "exact" else None
         numbers += [

@@ -14,6 +14,7 @@ from bench.__main__ import BENCHMARKS, RESEARCH, chosen, main
 from bench.results import Number, Options, Report, Target, percentile
 from pipeline.venues.jsonl import JsonLines
 
+_ALONE = ("serial.rate", "serial.each")
 _SHARED_OUT = ("rate", "cpu", "each_task", "up")
 KEYS = {
     "replay": [f"at_{rate}_a_second{what}" for rate in (5, 50) for what in ("", ".process")],
@@ -48,8 +49,8 @@ KEYS = {
     "importing": [f"{source}{what}" for source in ("csv", "binance") for what in ("", ".peak")],
     "honesty": ["walks.luck", "walks.claimed", "walks.trades", "edge.found", "walks.cpu"],
     "workers": [  # and those of Ray, in full
-        *(f"compiled.{what}" for what in ("serial.rate", *(f"threads.{each}" for each in _SHARED_OUT))),
-        *(f"exact.{what}" for what in ("serial.rate", *(f"processes.{each}" for each in _SHARED_OUT))),
+        *(f"compiled.{what}" for what in (*_ALONE, *(f"threads.{each}" for each in _SHARED_OUT))),
+        *(f"exact.{what}" for what in (*_ALONE, *(f"processes.{each}" for each in _SHARED_OUT))),
     ],
 }
 
