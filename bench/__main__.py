@@ -26,6 +26,7 @@ from bench import (
     sweeps,
     symbols,
     throughput,
+    workers,
 )
 from bench.results import ROOT, Machine, Number, Options, Report, Result, shown
 
@@ -51,7 +52,10 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "importing": importing.measure,
     "sweeps": sweeps.measure,
     "sharing": _sharing,
+    "workers": workers.measure,
 }
+RESEARCH = ("columns", "importing", "compiled", "sharing", "sweeps", "honesty", "workers")
+"""What `--only research` measures in one run: answers from data, from the import to a sweep on many workers."""
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"
 
@@ -71,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     with tempfile.TemporaryDirectory(prefix="microbot-bench-") as folder:
         options = Options(Path(folder), fused if fused.is_file() else None, given.quick)
-        for name in given.only or BENCHMARKS:
+        for name in chosen(given.only):
             console.print(f"measuring {name} ...", style="dim")
             results.append(_timed(name, options))
             console.print(_table(results[-1]))
@@ -79,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Report(machine, given.quick, results).write(given.json)
     console.print(f"written: {given.json}", highlight=False)
     return 0
+
+
+def chosen(only: Sequence[str] | None) -> list[str]:
+    """Return the benchmarks that were asked for, each once: all of them where none was."""
+    asked = [each for name in only or BENCHMARKS for each in (RESEARCH if name == "research" else (name,))]
+    return [name for name in dict.fromkeys(asked) if name in BENCHMARKS]
 
 
 def _timed(name: str, options: Options) -> Result:
@@ -90,7 +100,14 @@ def _timed(name: str, options: Options) -> Result:
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description="Measure; compare runs of one quiet machine only.")
-    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
+    names = [*BENCHMARKS, "research"]
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="NAME",
+        help=f"{', '.join(names)} ({', '.join(chosen(names[-1:]))})",
+    )
     parser.add_argument("--quick", action="store_true", help="sizes that show that it runs, and mean nothing")
     parser.add_argument("--json", type=Path, default=LATEST, metavar="FILE", help="default: bench/results/latest.json")
     parser.add_argument(

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 
 from bench import tape
-from bench.__main__ import BENCHMARKS, main
+from bench.__main__ import BENCHMARKS, RESEARCH, chosen, main
 from bench.results import Number, Options, Report, Target, percentile
 from pipeline.venues.jsonl import JsonLines
 
+_ALONE = ("serial.rate", "serial.each")
+_SHARED_OUT = ("rate", "cpu", "each_task", "up")
 KEYS = {
     "replay": [f"at_{rate}_a_second{what}" for rate in (5, 50) for what in ("", ".process")],
     "operators": [
@@ -53,11 +55,22 @@ KEYS = {
         *("streamed", "memory", "cold_start", "cached_start"),
     ],
     "honesty": ["walks.luck", "walks.claimed", "walks.trades", "edge.found", "walks.cpu"],
+    "workers": [  # and those of Ray, in full
+        *(f"compiled.{what}" for what in (*_ALONE, *(f"threads.{each}" for each in _SHARED_OUT))),
+        *(f"exact.{what}" for what in (*_ALONE, *(f"processes.{each}" for each in _SHARED_OUT))),
+    ],
 }
 
 
 def test_every_benchmark_is_tested() -> None:
     assert KEYS.keys() == BENCHMARKS.keys()
+
+
+def test_what_belongs_to_research_is_measured_in_one_run_each_once() -> None:
+    found = chosen(["workers", "research"])
+    assert found[0] == "workers"
+    assert len(found) == len(set(found)) == len([name for name in RESEARCH if name in BENCHMARKS]) > 1
+    assert chosen(None) == list(BENCHMARKS)
 
 
 @pytest.mark.slow
