@@ -54,7 +54,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "sharing": _sharing,
     "workers": workers.measure,
 }
-RESEARCH = ("columns", "importing", "compiled", "sharing", "sweeps", "honesty", "workers")
+RESEARCH = ("columns", "columns-long", "importing", "compiled", "sharing", "sweeps", "honesty", "workers")
 """What `--only research` measures in one run: answers from data, from the import to a sweep on many workers."""
 _WIDTH = 120
 LATEST = ROOT / "bench" / "results" / "latest.json"

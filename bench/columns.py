@@ -80,7 +80,7 @@ def measure_long(options: Options) -> Result:
     numbers = []
     for name, seconds in ((EXACT, 150.0), (CHAIN, 75.0)):
         run = _run(_KINDS[name], path, options)
-        at, note = f"columns.long.{name}", f"{ticks:,} ticks, {run.trades:,} trades"
+        at, note = f"columns-long.{name}", f"{ticks:,} ticks, {run.trades:,} trades"
         numbers += [
             Number(f"{at}.cpu", run.cpu_seconds, "s", Target(at_most=seconds), note),
             Number(f"{at}.memory", run.most_bytes / 1e6, "MB", Target(at_most=200.0) if name == EXACT else None),

@@ -47,6 +47,14 @@ KEYS = {
         *("first_numbers", "scripting_10x", "scripting_500x", "stream_of_60_symbols", "heap"),
         *("crowd_memory", "crowd_dropped", "crowd_tick_p99"),
     ],
+    "columns": [
+        f"at_{rate}_a_second.{name}{what}"
+        for rate in (5, 50)
+        for name in ("exact", "compiled_chain")
+        for what in ("", "_ratio")
+    ],
+    "columns-long": [f"{name}.{what}" for name in ("exact", "compiled_chain") for what in ("cpu", "memory")],
+    "sweeps": [f"settings_1000{what}" for what in ("", ".checked_50", ".all_kept")],
     "importing": [f"{source}{what}" for source in ("csv", "binance") for what in ("", ".peak")],
     "sharing": [f"{tape}.{what}" for tape in ("calm", "busy") for what in ("facts", "thresholds", "random")],
     "compiled": [
