@@ -25,7 +25,8 @@ from tests.support.random_tapes import seeded_tape
 __all__ = ["run"]
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = [f"{path}:strategy" for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "tapes"]
+NO_STRATEGIES = ("tapes", "tape_to_report")
+EXAMPLES = [f"{path}:strategy" for path in sorted((ROOT / "examples").glob("*.py")) if path.stem not in NO_STRATEGIES]
 SILENT = ("opening_range", "book_lean", "market_filter")
 """Those that a few minutes of trades of one symbol move to nothing."""
 
