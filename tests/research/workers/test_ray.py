@@ -1,4 +1,7 @@
-"""A Ray cluster of two workers gives what no workers give, whoever is killed; and leaves nothing behind."""
+"""A Ray cluster of two workers gives what no workers give, whoever is killed; and leaves nothing behind.
+
+It is one test: starting a cluster takes seconds, and tests of one file run in several processes.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run the program once for all: starting a cluster takes seconds."""
-    folder = tmp_path_factory.mktemp("ray")
+def found_by_the_program(folder: Path) -> dict[str, Any]:
+    """Run the program that starts a cluster, and has another one join it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-m", "tests.research.workers.on_ray", str(folder / "data")],
@@ -36,35 +37,31 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return msgspec.json.decode(done.stdout, type=dict[str, Any])  # so Ray wrote nothing there
 
 
-def test_results_come_in_order_and_once_also_of_tasks_whose_worker_was_killed(found: dict[str, Any]) -> None:
+def test_a_cluster_gives_what_no_workers_give_and_leaves_nothing(tmp_path: Path) -> None:
+    found = found_by_the_program(tmp_path)
+
+    # Results come in order and once, also of tasks whose worker was killed.
     assert found["squares"] == found["killed"] == [[n, n * n] for n in NUMBERS]
     assert all(tried == 2 if n % 4 == 0 else tried >= 1 for n, tried in enumerate(found["tried"]))
 
+    # A sweep is the bytes of one job, also when workers are killed.
+    joined = found["joined"]
+    assert joined["same"]
+    assert joined["kills"] == 2
 
-def test_a_sweep_is_the_bytes_of_one_job_also_when_workers_are_killed(found: dict[str, Any]) -> None:
-    assert found["joined"]["same"]
-    assert found["joined"]["kills"] == 2
-
-
-def test_errors_come_in_order_and_a_task_that_ends_every_worker_is_named(found: dict[str, Any]) -> None:
+    # Errors come in order, and a task that ends every worker is named.
     assert found["raised"] == [[0, 0], [1, 2], "5 is odd"]
     assert found["lost"][:-1] == [[0, 0], [1, 1], [2, 2]]
     assert found["lost"][-1].startswith("task 4 lost its worker 3 times")
 
-
-def test_its_user_is_warned_and_nothing_is_left(found: dict[str, Any]) -> None:
+    # Its user is warned, nothing is left, and nobody joins without its token.
     (sentence,) = found["said"]
     assert sentence.startswith("Ray listens on all interfaces of this machine")
     assert (found["folders"], found["folders_left"]) == (1, 0)
-
-
-def test_nobody_joins_without_its_token(found: dict[str, Any]) -> None:
     assert "cannot be used (is its token in RAY_AUTH_TOKEN" in found["other_token"]
 
-
-def test_a_file_is_copied_once_to_a_machine_of_a_cluster_that_was_there(found: dict[str, Any]) -> None:
-    assert found["here"]  # and not at all where all see the same disk
-    joined = found["joined"]
+    # A file is copied once to a machine of a cluster that was there, and not at all where all see the same disk.
+    assert found["here"]
     assert joined["jobs"] == 2  # all that the cluster has
     assert joined["sizes"] == [joined["size"]] * 6
     (place,) = joined["places"]
