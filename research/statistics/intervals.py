@@ -25,6 +25,7 @@ RESAMPLES = 4999
 LEVEL = 0.95
 POWER = 0.80
 _LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)  # seconds of a block
+_PAIRED = 0.9  # the share of both sides' trades in blocks of both, from which on two runs are compared in pairs
 _NO_SPREAD = 1e-12  # relative: of values that are all the same there is nothing to resample
 
 
@@ -226,7 +227,9 @@ def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, lev
     """Return the mean of `a` less that of `b`; `blocks` are those of the trades of `a`, then of `b`, together.
 
     Blocks that hold trades of both count as pairs: what a stretch of the market did to both runs goes out. Student's t
-    with the error of the difference of two ratios over blocks (Cochran 1977, section 6.4).
+    with the error of the difference of two ratios over blocks (Cochran 1977, section 6.4), and as many degrees of
+    freedom as the side with fewer blocks leaves. Where the two do not share their blocks, the error is at least that
+    of independent trades: the residuals of a side cancel within a block of its own, and its luck would not be seen.
     """
     import numpy as np
     from scipy.special import stdtrit
@@ -240,10 +243,16 @@ def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, lev
     mean = mean_a - mean_b
     if n < LEAST_TRADES:
         return Interval(n, mean)
-    if blocks.count < 2:
+    in_a, in_b = np.bincount(labels_a, minlength=blocks.count), np.bincount(labels_b, minlength=blocks.count)
+    shared = (in_a > 0) & (in_b > 0)
+    is_paired = all(side[shared].sum() >= _PAIRED * side.sum() for side in (in_a, in_b))
+    count = int(shared.sum()) if is_paired else min(int((in_a > 0).sum()), int((in_b > 0).sum()))
+    if count < 2:
         return Interval(n, mean, method="too few blocks")
     residuals = np.bincount(labels_a, found_a - mean_a, blocks.count) / len(a)
     residuals -= np.bincount(labels_b, found_b - mean_b, blocks.count) / len(b)
-    error = float(np.sqrt(blocks.count / (blocks.count - 1) * (residuals**2).sum()))
-    reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
+    error = float(np.sqrt(count / (count - 1) * (residuals**2).sum()))
+    if not is_paired:
+        error = max(error, math.sqrt(found_a.var(ddof=1) / len(a) + found_b.var(ddof=1) / len(b)))
+    reach = float(stdtrit(count - 1, 0.5 + level / 2)) * error
     return Interval(n, mean, mean - reach, mean + reach, "t", error)

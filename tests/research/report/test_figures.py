@@ -189,7 +189,7 @@ def test_two_runs_are_put_beside_each_other_with_the_difference() -> None:
     a, b = by_hand(luck(4.0, 80, spread=1.0)), by_hand(luck(0.0, 80, 2, 1.0))
     found = compared((a, figures(a)), (b, figures(b)), [])
     assert found.difference_bp.mean == pytest.approx(4.0, abs=0.5)
-    assert found.sentence.startswith("Beside by hand (other), a trade earned +")
+    assert found.sentence.startswith("A trade earned +")
     assert found.sentence.endswith(" after costs: a difference beyond luck.")
     assert found.table[0] == ["", "by hand", "by hand (other)"]
     nothing = Gathered("none", "tape", [], [], {}, "UTC")

@@ -160,3 +160,51 @@ def test_runs_over_the_same_hours_are_compared_in_pairs() -> None:
     later = difference_of(a, b, blocks_of([*at, *(ts + DAY for ts in at)], UTC))
     assert not later.is_above_zero
     assert difference_of(a[:5], b[:5], blocks_of([*at[:5], *at[:5]], UTC)).low is None
+
+
+def claimed(first: range, other: range, seed: int, *, more: float = 0.0, of_day: float = 0.0, each: int = 30) -> float:
+    """Return how often two runs of the same trades, `each` a day, are called different; the first earns `more`."""
+    random = Random(seed)
+    beyond = 0
+    for _ in range(150):
+        days = {day: random.gauss(0, of_day) for day in {*first, *other}}
+        at, values = [], []
+        for day in [*first, *other]:
+            at += [MORNING + day * DAY + random.randrange(20_000) * SECOND for _ in range(each)]
+            values += [days[day] + (12.0 if random.random() < 0.25 else -4.0) for _ in range(each)]
+        count = len(first) * each
+        found = difference_of([one + more for one in values[:count]], values[count:], blocks_of(at, UTC))
+        beyond += found.is_above_zero or found.is_below_zero
+    return beyond / 150
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "of_day"),
+    [
+        (range(1), range(1, 13), 0.0),
+        (range(2), range(2, 14), 0.0),
+        (range(12), range(12), 3.0),
+        (range(10), range(5, 15), 2.0),
+        (range(10), range(10, 22), 3.0),
+    ],
+    ids=["a day", "two days", "the same days", "half of the days", "other days"],
+)
+def test_runs_that_differ_by_luck_alone_are_called_different_one_time_in_twenty(
+    first: range, other: range, of_day: float
+) -> None:
+    assert claimed(first, other, 3, of_day=of_day) <= 0.09
+
+
+def test_runs_that_do_differ_are_called_so() -> None:
+    assert claimed(range(12), range(12), 4, more=3.0, of_day=3.0) >= 0.9
+    assert claimed(range(10), range(10, 22), 4, more=3.0) >= 0.9
+
+
+def test_a_run_of_one_stretch_of_time_is_not_compared() -> None:
+    """Its residuals add up to nothing within its one block: how much of it is luck cannot be seen."""
+    random = Random(6)
+    short = [MORNING + random.randrange(120) * SECOND for _ in range(20)]
+    long = [MORNING + day * DAY + random.randrange(20_000) * SECOND for day in range(1, 4) for _ in range(400)]
+    values = [random.gauss(0, 5) for _ in [*short, *long]]
+    found = difference_of(values[:20], values[20:], blocks_of([*short, *long], UTC))
+    assert (found.method, found.low) == ("too few blocks", None)
