@@ -56,7 +56,11 @@ def _table(a: Figures, b: Figures, other: str) -> list[list[str]]:
     def column(found: Figures) -> list[str]:
         steps = {step.name: step.bp for step in found.money["steps"]}
         cells = [f"{found.result['trades']:,}", share(found.win_rate), profit(found.result["total_pnl"])]
-        cells += [spanned(steps[name]) if name in steps else "not known" for name in ("gross", "net")]
+        gross = spanned(steps["gross"]) if "gross" in steps else "not known"
+        if found.money["trades"] < found.money["of"]:
+            gross += f" of {found.money['trades']:,} trades"
+        net = spanned(found.luck["net"]["bp"]) if "net" in found.luck else "not known"
+        cells += [gross, net]
         return [*cells, profit(-found.result["max_drawdown"])]
 
     names = ["trades", "wins", "P/L after costs", "a trade, before costs", "a trade, after costs", "largest drawdown"]

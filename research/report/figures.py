@@ -192,15 +192,15 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
     """Return the steps from the middle at the triggers to what was left."""
     trades = found.trades
     known = [(number, trade) for number, trade in enumerate(trades) if trade.costs is not None]
-    quoted = [(number, trade) for number, trade in known if trade.costs and trade.costs.spread is not None]
-    used = quoted or known
+    quoted = any(trade.costs and trade.costs.spread is not None for _, trade in known)
+    partly = sum(trade.costs is not None and not trade.costs.is_all_quoted for _, trade in known) if quoted else 0
     steps: list[Step] = []
-    if used:
-        chosen = _part(blocks, [number for number, _ in used])
+    if known:
+        chosen = _part(blocks, [number for number, _ in known])
         names = ("gross", "spread", "slippage", "fees", "net") if quoted else ("gross", "slippage", "fees", "net")
         for name in names:
-            money = [float(getattr(trade.costs, name)) for _, trade in used]
-            bp = [amount / trade.value * BP for amount, (_, trade) in zip(money, used, strict=True)]
+            money = [float(getattr(trade.costs, name) or 0.0) for _, trade in known]  # a spread may not be known
+            bp = [amount / trade.value * BP for amount, (_, trade) in zip(money, known, strict=True)]
             steps.append(Step(name, mean_of(bp, chosen), math.fsum(money), name in ("spread", "slippage", "fees")))
     elif trades:
         fees = [trade.line.fees / trade.value * BP for trade in trades]
@@ -212,7 +212,8 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
             Step("net", net, total, False),
         ]
     gross_is = "middle" if quoted else "last" if known else "fills"
-    return {"steps": steps, "trades": len(used) if used else len(trades), "of": len(trades), "gross_is": gross_is}
+    count = len(known) if known else len(trades)
+    return {"steps": steps, "trades": count, "of": len(trades), "partly_quoted": partly, "gross_is": gross_is}
 
 
 def _part(blocks: Blocks, numbers: Sequence[int]) -> Blocks:
@@ -246,7 +247,9 @@ def _luck(net: Interval, money: Row) -> Row:
         if found is None or found.mean is None:
             continue
         verdict = "too few trades" if found.low is None else "luck"
-        if found.is_above_zero or found.is_below_zero:
+        if name == "gross" and money["trades"] < money["of"]:
+            verdict = "not of all trades"
+        elif found.is_above_zero or found.is_below_zero:
             verdict = "above zero" if found.is_above_zero else "below zero"
         told[name] = {
             "bp": found,
@@ -276,7 +279,9 @@ def _groups(trades: Sequence[Trade], blocks: Blocks, key: Callable[[Trade], str]
                 "wins": sum(amount > 1e-9 for amount in pnl),
                 "pnl": math.fsum(pnl),
                 "net_bp": mean_of([net_bp(trade) for trade in chosen], _part(blocks, numbers)),
-                "gross_bp": fmean(t.costs.gross / t.value * BP for t in known if t.costs) if known else None,
+                "gross_bp": fmean(t.costs.gross / t.value * BP for t in known if t.costs)
+                if len(known) == len(chosen)
+                else None,
                 "held_s": median((t.line.exit_ts - t.line.entry_ts) / SECOND for t in chosen),
             }
         )

@@ -209,7 +209,7 @@ def _tiles(found: Figures) -> Iterator[str]:
     rows: list[tuple[str, str, float]] = [("P/L after costs", profit(result["total_pnl"]), result["total_pnl"])]
     if net is not None:
         rows.append(("a trade, after costs", bp(net["bp"].mean), net["bp"].mean))
-    if "gross" in steps and found.money["gross_is"] != "fills":
+    if "gross" in steps and found.money["gross_is"] != "fills" and found.money["trades"] == found.money["of"]:
         mean = steps["gross"].bp.mean or 0.0
         rows.append(("a trade, before costs", bp(mean), mean))
     if result["trades"]:

@@ -235,7 +235,9 @@ def _journaled(folder: Path, row: dict[str, Any], line: TradeLine) -> tuple[Cost
     costs = None
     if way is not None:
         spread = None if way.spread is None else float(way.spread)
-        costs = Costs(float(way.at_triggers), spread, float(way.slippage), float(way.fees), float(way.net))
+        costs = Costs(
+            float(way.at_triggers), spread, float(way.slippage), float(way.fees), float(way.net), not way.missing
+        )
     ticks = story.ticks.ticks if story.ticks is not None else ()
     prices = [float(tick[1]) for tick in ticks if line.entry_ts < int(tick[0]) <= line.exit_ts]
     if not prices:
