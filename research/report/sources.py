@@ -21,7 +21,7 @@ from service.data_folder import JOURNAL, SESSIONS
 from service.errors import UserError, said_plainly
 from service.journal_views import explain, history
 from service.journal_views.cost_path import cost_path
-from service.recorded import replay as replaying, simulation, tapes
+from service.recorded import archive, replay as replaying, simulation, tapes
 from service.recorded.decisions import Changes
 from service.recorded.lines import Lines
 from service.recorded.trust import Trust
@@ -47,8 +47,7 @@ def resolve(named: Path, data_dir: Path) -> Path:
         return named
     sessions = data_dir / SESSIONS
     if str(named) == "last":
-        found = sorted(path for path in sessions.glob("*.jsonl*") if path.is_file())
-        if found:
+        if found := archive.found_in(sessions):
             return found[-1]
         raise UserError(f"there is no session in {sessions} yet: `microbot run` records one")
     if (sessions / named).exists():

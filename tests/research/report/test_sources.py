@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def events() -> list[Input]:
 @pytest.fixture
 def session(tmp_path: Path, events: list[Input]) -> Path:
     (tmp_path / SESSIONS).mkdir()
-    return record(tmp_path / SESSIONS / "2026-01-05.jsonl.gz", events, *EAGER)
+    return record(tmp_path / SESSIONS / "20260105T143000Z-walk.jsonl.gz", events, *EAGER)
 
 
 def test_a_tape_is_decided_as_replay_decides_it(tmp_path: Path, events: list[Input]) -> None:
@@ -127,6 +128,16 @@ def test_a_session_that_the_journal_does_not_know_is_said_to_be_unknown(
     found = live_beside_replay(session, gather(Wanted(session, NOTHING, trust)), NOTHING, trust)
     assert found.equal is None
     assert "the journal" in found.sentence
+
+
+def test_the_newest_session_is_the_one_that_was_written_last(tmp_path: Path, session: Path) -> None:
+    """The sessions that go on from one are numbered behind its name, and what is no session is none."""
+    later = [f"20260105T143000Z-walk{name}" for name in ("-9.jsonl.gz", "-10.jsonl.gz")]
+    for number, name in enumerate([*later, "zz.jsonl"], 1):
+        path = session.with_name(name)
+        path.write_bytes(b"")
+        os.utime(path, (2e9 + number, 2e9 + number))
+    assert resolve(Path("last"), tmp_path).name == "20260105T143000Z-walk-10.jsonl.gz"
 
 
 def test_a_session_is_found_by_its_name_and_the_newest_as_last(tmp_path: Path, session: Path) -> None:
