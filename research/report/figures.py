@@ -26,9 +26,10 @@ from research.statistics.intervals import (
 )
 from service.figures import zone_of
 
+DEFAULT = "momentum_burst"  # the strategy that is told of with an empty name
 EXPECTED_WINS = (0.45, 0.55)
 EXPECTED_BP = 4.5
-"""What this strategy was once expected to do: 45 to 55 % wins, and 0.045 % a trade."""
+"""What the default strategy was once expected to do: 45 to 55 % wins, and 0.045 % a trade."""
 BP = 10_000
 _EULER = 0.5772156649015329
 Row = dict[str, Any]
@@ -81,7 +82,7 @@ def figures_of(found: Gathered) -> Figures:
         blocks=_blocks(blocks),
         money=money,
         win_rate=win_rate,
-        expectation=_expectation(win_rate, of_net),
+        expectation=_expectation(win_rate, of_net) if found.strategy == "" else {},
         luck=_luck(of_net, money),
         exits=_groups(trades, blocks, lambda trade: trade.line.exit_reason),
         hours=sorted(_groups(trades, blocks, lambda trade: _hour(trade, zone)), key=lambda row: row["name"]),
@@ -114,7 +115,7 @@ def _source(found: Gathered) -> Row:
     return {
         "name": found.name,
         "kind": found.kind,
-        "strategy": found.strategy or "momentum_burst",
+        "strategy": "strategy not known" if found.strategy is None else found.strategy or DEFAULT,
         "from_ts": min(times, default=0),
         "to_ts": max(times, default=0),
         "zone": found.zone,
@@ -307,7 +308,7 @@ def _holding(trades: Sequence[Trade]) -> Row:
 
 def _excursions(found: Gathered) -> Row:
     """Return how far prices went for and against the trades, beside the target and the stop of the default exits."""
-    strategy = found.settings.get("strategy", {}) if not found.strategy else {}
+    strategy = found.settings.get("strategy", {}) if found.strategy == "" else {}
     target, stop = strategy.get("profit_target"), strategy.get("stop_loss")
     known = [t for t in found.trades if t.best is not None and t.worst is not None]
     points: list[Row] = [
@@ -348,11 +349,12 @@ def _streaks(trades: Sequence[Trade]) -> Row:
     longest = {"win": 0, "loss": 0}
     run, before = 0, ""
     for trade in sorted(trades, key=lambda one: one.line.exit_ts):
-        kind = "win" if trade.line.pnl > 1e-9 else "loss" if trade.line.pnl < -1e-9 else ""
+        if abs(trade.line.pnl) <= 1e-9:
+            continue  # breakeven leaves a run as it is
+        kind = "win" if trade.line.pnl > 0 else "loss"
         run = run + 1 if kind == before else 1
         before = kind
-        if kind:
-            longest[kind] = max(longest[kind], run)
+        longest[kind] = max(longest[kind], run)
     losses = sum(trade.line.pnl < -1e-9 for trade in trades)
     usual = None
     if len(trades) >= LEAST_TRADES and 0 < losses < len(trades):

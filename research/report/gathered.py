@@ -62,7 +62,7 @@ class Gathered(msgspec.Struct):
     summary: dict[str, Any]  # as replay writes it; of a journal only what it knows
     zone: str  # in which hours and days are told
     settings: dict[str, Any] = {}  # by section; empty where they are not known
-    strategy: str = ""
+    strategy: str | None = ""  # empty for the default one; None where it is not known
     open: list[dict[str, Any]] = []  # positions at the end
     bars: dict[str, Bars] = {}
     said: list[str] = []  # what a person has to know of it

@@ -10,9 +10,10 @@ import msgspec
 
 from actors.engine.core import Input
 from actors.engine.reloading import Reloading
-from actors.gateway.sqlite_journal import JournalUnusable, settings_of
+from actors.gateway.sqlite_journal import JournalUnusable, settings_of, strategies_of
 from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Strategies, Strategy
+from research.report.figures import DEFAULT
 from research.report.gathered import Costs, Gathered, Trade
 from research.report.watching import Watch, open_positions, watched
 from service import settings as settings_, strategies
@@ -28,6 +29,7 @@ from service.recorded.trust import Trust
 from service.settings import Settings
 
 _SQLITE = b"SQLite format 3\x00"
+_ZONE = "America/New_York"  # of what does not say in which its days are
 _MOST_STORIES = 2_000
 """Trades of a journal whose costs are read one by one; of more, the newest."""
 
@@ -114,8 +116,10 @@ def _decided(wanted: Wanted, kind: str) -> Gathered:
             simulated=simulated,
         )
     named = changes.strategy or (recorded.strategy if recorded else None) or ""
+    others = list(effective.strategies)
     said += found.said
-    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=str(named), said=said)
+    strategy = ", ".join([str(named) or DEFAULT, *others]) if others else str(named)
+    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=strategy, said=said)
 
 
 def decide(
@@ -183,8 +187,10 @@ def _of_run(folder: Path) -> Gathered:
         "a folder holds no prices: what spread and slippage cost, how far prices went, and the chart are told of the "
         "tape itself"
     ]
-    zone = "America/New_York"
-    return Gathered(folder.name, "run", trades, signals, summary, zone, said=said)
+    said.append(
+        f"a folder does not say which strategy decided, nor what risk.timezone was: days and hours are those of {_ZONE}"
+    )
+    return Gathered(folder.name, "run", trades, signals, summary, _ZONE, strategy=None, said=said)
 
 
 def _rows(path: Path, kind: type[Any]) -> list[Any]:
@@ -221,7 +227,16 @@ def _of_journal(path: Path) -> Gathered:
     if len(rows) > _MOST_STORIES:
         said.append(f"what trades cost on their way is told of the newest {_MOST_STORIES:,}")
     summary = {"trades": len(trades), "total_pnl": sum(trade.line.pnl for trade in trades)}
-    return Gathered(file.name, "journal", trades, signals, summary, zone, said=said)
+    strategy = _strategy_of(file, {row["run"] for row in rows})
+    return Gathered(file.name, "journal", trades, signals, summary, zone, strategy=strategy, said=said)
+
+
+def _strategy_of(file: Path, runs: set[int]) -> str | None:
+    """Name what the runs with trades were decided by: empty for the default strategy, None without any."""
+    with said_plainly(JournalUnusable):
+        named = strategies_of(file)
+    used = dict.fromkeys(name for run, name in named.items() if run in runs)
+    return "" if list(used) == [DEFAULT] else ", ".join(used) or None
 
 
 def _journaled(folder: Path, row: dict[str, Any], line: TradeLine) -> tuple[Costs | None, float | None, float | None]:

@@ -150,7 +150,7 @@ def _of_edge(found: Figures) -> list[str]:
 
 
 def _of_expectation(found: Figures) -> list[str]:
-    if not found.result["trades"]:
+    if not found.result["trades"] or not found.expectation:
         return []
     wins, mean = found.expectation["wins"], found.expectation["mean_bp"]
     low, high = EXPECTED_WINS

@@ -153,10 +153,26 @@ def test_the_drawdown_is_the_largest_fall_from_a_high() -> None:
 
 def test_streaks_are_told_beside_what_is_usual() -> None:
     found = figures(by_hand([1.0, 1.0, -1.0, -1.0, -1.0, 0.0, -1.0, 1.0, 1.0]))
-    assert (found.streaks["longest_win"], found.streaks["longest_loss"], found.streaks["current"]) == (2, 3, 2)
+    assert (found.streaks["longest_win"], found.streaks["longest_loss"], found.streaks["current"]) == (2, 4, 2)
     assert found.streaks["usual_loss"] is None  # of nine trades nothing is usual
     # Simulated: the mean of the longest run of losses of 200 trades of which half are lost is about 6.99.
     assert figures(by_hand([1.0, -1.0] * 100)).streaks["usual_loss"] == pytest.approx(6.99, abs=0.1)
+
+
+def test_breakeven_leaves_a_run_of_losses_as_it_is() -> None:
+    told = figures(by_hand([1.0, -1.0, -1.0, 0.0, -1.0, 0.0])).streaks
+    assert (told["longest_loss"], told["current"]) == (3, -3)
+
+
+@pytest.mark.parametrize("strategy", ["mine.py:ours", None])
+def test_what_was_expected_of_the_default_strategy_is_told_of_no_other(strategy: str | None) -> None:
+    run = by_hand(luck(-6.0))
+    run.strategy = strategy
+    found = figures(run)
+    assert found.source["strategy"] == (strategy or "strategy not known")
+    assert found.expectation == {}
+    assert not any(said.startswith("Expected") for said in words.answers(found))
+    assert json.loads(text.as_json(found))["expectation"] == {}
 
 
 def test_excursions_are_told_beside_target_and_stop() -> None:

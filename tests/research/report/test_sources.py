@@ -41,9 +41,9 @@ def stated(events: list[Input], *assignments: str) -> list[tuple[int, Fact]]:
     return said
 
 
-def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]]) -> Path:
+def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]], strategy: str = "momentum_burst") -> Path:
     opened = SqliteJournal(folder / JOURNAL, "simulated", durable=False)
-    opened.begin(Run(1, "1", "momentum_burst", "test", True, "paper", {}, str(recording.absolute())))
+    opened.begin(Run(1, "1", strategy, "test", True, "paper", {}, str(recording.absolute())))
     for number, fact in facts:
         opened.append(number, [fact])
     opened.close()
@@ -80,7 +80,10 @@ def test_a_folder_says_what_it_does_not_hold_and_takes_no_settings(tmp_path: Pat
     path = tmp_path / "walk.jsonl"
     path.write_bytes(tape(events))
     replay.replay(path, settings.load(assignments=EAGER, environment={}), None, tmp_path / "out")
-    assert "a folder holds no prices" in gather(wanted(tmp_path / "out")).said[0]
+    found = gather(wanted(tmp_path / "out"))
+    assert "a folder holds no prices" in found.said[0]
+    assert "days and hours are those of America/New_York" in found.said[1]
+    assert found.strategy is None
     with pytest.raises(UserError, match="was decided already"):
         gather(wanted(tmp_path / "out", "risk.position_size=2"))
 
@@ -105,6 +108,14 @@ def test_a_session_is_decided_with_its_own_settings_and_compared_with_what_it_di
     assert other.equal
     assert other.table[2][0] == "with what was changed"
     assert other.table[2][1:] != other.table[1][1:]
+
+
+@pytest.mark.parametrize(("strategy", "told"), [("momentum_burst", ""), ("mine", "mine")])
+def test_a_journal_says_which_strategy_its_trades_are_of(
+    tmp_path: Path, session: Path, events: list[Input], strategy: str, told: str
+) -> None:
+    path = journal(tmp_path, session, stated(events, *EAGER), strategy)
+    assert gather(wanted(path)).strategy == told
 
 
 def test_the_first_difference_between_live_and_replay_is_named(
