@@ -100,7 +100,12 @@ def figures_of(found: Gathered) -> Figures:
 
 def net_bp(trade: Trade) -> float:
     """Return what a trade earned after costs, in basis points of its entry's value."""
-    return trade.line.pnl / trade.value * BP if trade.value else 0.0
+    return bp_of(trade.line.pnl, trade)
+
+
+def bp_of(amount: float, trade: Trade) -> float:
+    """Return money of a trade in basis points of its entry's value; 0 of what was worth nothing."""
+    return amount / trade.value * BP if trade.value else 0.0
 
 
 # ------------------------------------------------------------------------------------------------------ what it is
@@ -201,10 +206,10 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
         names = ("gross", "spread", "slippage", "fees", "net") if quoted else ("gross", "slippage", "fees", "net")
         for name in names:
             money = [float(getattr(trade.costs, name) or 0.0) for _, trade in known]  # a spread may not be known
-            bp = [amount / trade.value * BP for amount, (_, trade) in zip(money, known, strict=True)]
+            bp = [bp_of(amount, trade) for amount, (_, trade) in zip(money, known, strict=True)]
             steps.append(Step(name, mean_of(bp, chosen), math.fsum(money), name in ("spread", "slippage", "fees")))
     elif trades:
-        fees = [trade.line.fees / trade.value * BP for trade in trades]
+        fees = [bp_of(trade.line.fees, trade) for trade in trades]
         at_fills = [net_bp(trade) + fee for trade, fee in zip(trades, fees, strict=True)]
         total, paid = math.fsum(trade.line.pnl for trade in trades), math.fsum(trade.line.fees for trade in trades)
         steps = [
@@ -280,7 +285,7 @@ def _groups(trades: Sequence[Trade], blocks: Blocks, key: Callable[[Trade], str]
                 "wins": sum(amount > 1e-9 for amount in pnl),
                 "pnl": math.fsum(pnl),
                 "net_bp": mean_of([net_bp(trade) for trade in chosen], _part(blocks, numbers)),
-                "gross_bp": fmean(t.costs.gross / t.value * BP for t in known if t.costs)
+                "gross_bp": fmean(bp_of(t.costs.gross, t) for t in known if t.costs)
                 if len(known) == len(chosen)
                 else None,
                 "held_s": median((t.line.exit_ts - t.line.entry_ts) / SECOND for t in chosen),

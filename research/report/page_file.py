@@ -11,14 +11,15 @@ from service.errors import UserError, writing
 
 def check(path: Path) -> None:
     """Raise UserError, in one sentence, for a place where no page may be written."""
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: name a file in it")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise UserError(f"{path} is no file that a report could be written over: choose another name")
-    with writing(f"the report {path}"), path.open("rb") as file:
-        begins = file.read(4096)
+    with writing(f"the report {path}"):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: name a file in it")
+        if not path.exists():
+            return
+        if not path.is_file():
+            raise UserError(f"{path} is no file that a report could be written over: choose another name")
+        with path.open("rb") as file:
+            begins = file.read(4096)
     if MARK.encode() not in begins and begins.strip():
         raise UserError(f"{path} is there already, and no report: choose another name")
 

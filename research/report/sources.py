@@ -12,6 +12,7 @@ from actors.engine.core import Input
 from actors.engine.reloading import Reloading
 from actors.gateway.sqlite_journal import JournalUnusable, settings_of, strategies_of
 from actors.portfolio.lines import SignalLine, TradeLine
+from pipeline.events import SECOND
 from pipeline.strategy import Strategies, Strategy
 from research.report.figures import DEFAULT
 from research.report.gathered import Costs, Gathered, Trade
@@ -19,7 +20,7 @@ from research.report.watching import Watch, open_positions, watched
 from service import settings as settings_, strategies
 from service.conditions import doubts
 from service.data_folder import JOURNAL, SESSIONS
-from service.errors import UserError, said_plainly
+from service.errors import UserError, reading, said_plainly
 from service.journal_views import explain, history
 from service.journal_views.cost_path import cost_path
 from service.recorded import archive, replay as replaying, simulation, tapes
@@ -30,6 +31,7 @@ from service.settings import Settings
 
 _SQLITE = b"SQLite format 3\x00"
 _ZONE = "America/New_York"  # of what does not say in which its days are
+_END = 253_402_300_800 * SECOND  # of the year 9999
 _MOST_STORIES = 2_000
 """Trades of a journal whose costs are read one by one; of more, the newest."""
 
@@ -45,15 +47,18 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def resolve(named: Path, data_dir: Path) -> Path:
     """Find what was named: a path, else a session of the data folder by its file's name or "last". Raises UserError."""
-    if named.exists():
-        return named
+    with reading(named):
+        if named.exists():
+            return named
     sessions = data_dir / SESSIONS
     if str(named) == "last":
-        if found := archive.found_in(sessions):
-            return found[-1]
+        with reading(sessions):
+            if found := archive.found_in(sessions):
+                return found[-1]
         raise UserError(f"there is no session in {sessions} yet: `microbot run` records one")
-    if (sessions / named).exists():
-        return sessions / named
+    with reading(sessions / named):
+        if (sessions / named).exists():
+            return sessions / named
     raise UserError(
         f"there is no {named}: name a tape, a session (`microbot sessions` lists them; `last` is the newest), "
         "a folder of `microbot replay --out`, or a journal (microbot.db, or the data folder)"
@@ -62,16 +67,17 @@ def resolve(named: Path, data_dir: Path) -> Path:
 
 def kind_of(path: Path) -> str:
     """Say what a path is: tape, session, run or journal. Raises UserError for a folder that is none of these."""
-    if path.is_dir():
+    with reading(path):
         if (path / "trades.jsonl").exists():
             return "run"
         if (path / JOURNAL).exists():
             return "journal"
+    if path.is_dir():
         raise UserError(
             f"the folder {path} holds neither trades.jsonl (`microbot replay TAPE --out {path}` writes it) nor "
             f"{JOURNAL} (a bot's data folder has it)"
         )
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         if file.read(len(_SQLITE)) == _SQLITE:
             return "journal"
     return "tape" if tapes.recorded_settings(path) is None else "session"
@@ -174,14 +180,35 @@ def _told(effective: Settings) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- folders and journals
 
 
+class _Summary(msgspec.Struct):
+    """What of a summary is told: the file is decoded into it for its types alone."""
+
+    ticks: int | None = None
+    equity: float | None = None
+    halted: bool = False
+    funnel: dict[str, int] = {}
+    blocked: dict[str, int] = {}
+    refusals: dict[str, int] = {}
+
+
 def _of_run(folder: Path) -> Gathered:
     trades = [Trade(line) for line in _rows(folder / "trades.jsonl", TradeLine)]
+    for number, trade in enumerate(trades, 1):
+        if not (
+            trade.value > 0 and trade.line.entry_price > 0 and 0 <= trade.line.entry_ts <= trade.line.exit_ts < _END
+        ):
+            raise UserError(
+                f"the file {folder / 'trades.jsonl'} cannot be read: trade {number:,} has a price or a quantity that "
+                "is not above 0, or times that are none"
+            )
     signals = _rows(folder / "signals.jsonl", SignalLine) if (folder / "signals.jsonl").exists() else []
     summary: dict[str, Any] = {}
     if (folder / "summary.json").exists():
         try:
-            summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=dict[str, Any])
-        except (msgspec.MsgspecError, OSError) as error:
+            text = (folder / "summary.json").read_bytes()
+            msgspec.json.decode(text, type=_Summary)
+            summary = msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
             raise UserError(f"the file {folder / 'summary.json'} cannot be read: {error}") from None
     said = [
         "a folder holds no prices: what spread and slippage cost, how far prices went, and the chart are told of the "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +58,15 @@ def test_a_page_that_cannot_be_written_whole_leaves_the_one_before(
         made.to_html(page)
     assert page.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "walk.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (5, "settings= is a int: it must be a mapping, or the name of a TOML file"),
+        ({"risk": {"position_size": object()}}, "risk.position_size is a object, which no setting is"),
+    ],
+)
+def test_settings_that_are_none_are_refused_in_a_sentence(walk: Path, settings: Any, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        report(walk, settings=settings)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.engine.core import Core, Input
@@ -21,7 +23,7 @@ from service.errors import UserError
 from service.recorded import replay
 from service.recorded.decisions import Changes
 from service.recorded.trust import Trust
-from tests.research.report.gatherings import EAGER, record
+from tests.research.report.gatherings import EAGER, figures, line, record
 from tests.support import shared
 from tests.support.market import tape
 
@@ -39,6 +41,44 @@ def stated(events: list[Input], *assignments: str) -> list[tuple[int, Fact]]:
     core = Core(chosen, momentum_burst(chosen.strategy), lambda fact: said.append((core.input, fact)))
     core.run(events)
     return said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("summary.json", '{"equity": "x"}', "Expected `float | null`, got `str`"),
+        ("summary.json", '{"funnel": 3}', "Expected `object`, got `int`"),
+        ("summary.json", '{"refusals": {"COOLDOWN": "many"}}', "Expected `int`, got `str`"),
+        ("summary.json", "[" * 5_000, "cannot be read"),
+        ("trades.jsonl", '"entry_price":0', "trade 1 has a price or a quantity that is not above 0"),
+        ("trades.jsonl", '"quantity":0', "trade 1 has a price or a quantity that is not above 0"),
+        ("trades.jsonl", '"exit_ts":1' + "0" * 25, "or times that are none"),
+    ],
+)
+def test_a_folder_that_holds_nonsense_is_refused_in_a_sentence(tmp_path: Path, name: str, text: str, said: str) -> None:
+    row = msgspec.json.encode(line(1, 2.0)).decode()
+    key = text.partition(":")[0]
+    wrong = re.sub(f"{key}:[^,]*", text, row) if name == "trades.jsonl" else text
+    (tmp_path / "trades.jsonl").write_text(row + "\n")
+    (tmp_path / name).write_text(wrong + "\n")
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        figures(gather(wanted(tmp_path)))
+    assert name in str(refused.value)
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "walk.jsonl"
+    path.write_bytes(b"")
+
+    def refused(self: Path, *_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match=r"walk\.jsonl cannot be read: Permission denied"):
+        gather(wanted(path))
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(UserError, match=r"walk\.jsonl cannot be read: Permission denied"):
+        resolve(path, tmp_path)
 
 
 def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]], strategy: str = "momentum_burst") -> Path:
