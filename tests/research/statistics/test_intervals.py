@@ -123,13 +123,30 @@ def test_a_mean_of_nothing_but_luck_is_outside_about_one_time_in_twenty() -> Non
 
 
 def test_a_share_has_wilsons_interval() -> None:
-    found = share_of([True] * 10 + [False] * 10, alone(20))
-    # Wilson 1927 of 10 in 20: 0.2993 to 0.7007; blocks of one trade each have no effect beyond n / (n - 1).
-    assert found.low == pytest.approx(0.2993, abs=0.008)
-    assert found.high == pytest.approx(0.7007, abs=0.008)
-    none = share_of([False] * 20, alone(20))
+    found = share_of([True] * 30 + [False] * 30, alone(60))
+    # Wilson 1927 of 30 in 60: 0.3773 to 0.6227; blocks of one trade each have no effect beyond n / (n - 1).
+    assert found.low == pytest.approx(0.3773, abs=0.002)
+    assert found.high == pytest.approx(0.6227, abs=0.002)
+    none = share_of([False] * 60, alone(60))
     assert none.low == 0.0
-    assert none.high == pytest.approx(0.1611, abs=0.001)
+    assert none.high == pytest.approx(0.0602, abs=0.001)
+
+
+def test_few_blocks_want_more_than_the_normal() -> None:
+    """Of 4 blocks t(0.975) is 3.182 and t(0.80) 0.978, where the normal has 1.960 and 0.842."""
+    random = Random(3)
+    blocks = Blocks(tuple(number % 4 for number in range(60)), 4, 1, 60)
+    found = mean_of([random.gauss(1, 5) for _ in range(60)], blocks)
+    assert found.blocks == 4
+    assert detectable(found) == pytest.approx((3.1824 + 0.9785) * (found.error or 0), rel=1e-3)
+    needed = trades_needed(found)
+    plain = trades_needed(Interval(found.n, found.mean, found.low, found.high, "BCa", found.error))
+    assert needed is not None
+    assert plain is not None
+    assert plain < needed < plain * 2
+    share = share_of([number // 4 % 2 == 0 for number in range(60)], blocks)
+    assert share.low == pytest.approx(0.339, abs=0.003)  # the normal's is 0.409
+    assert share_of([True, False] * 30, Blocks((0,) * 60, 1, 1, 60)).method == "too few blocks"
 
 
 def test_so_many_trades_as_are_said_to_be_needed_do_tell_it_from_luck() -> None:
