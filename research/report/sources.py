@@ -23,6 +23,7 @@ from service.data_folder import JOURNAL, SESSIONS
 from service.errors import UserError, reading, said_plainly
 from service.journal_views import explain, history
 from service.journal_views.cost_path import cost_path
+from service.live.trade_ticks import MOST
 from service.recorded import archive, replay as replaying, simulation, tapes
 from service.recorded.decisions import Changes
 from service.recorded.lines import Lines
@@ -253,6 +254,11 @@ def _of_journal(path: Path) -> Gathered:
     said = [f"{len(rows):,} trades of every run that the journal holds"]
     if len(rows) > _MOST_STORIES:
         said.append(f"what trades cost on their way is told of the newest {_MOST_STORIES:,}")
+    if any(trade.worst is not None for trade in trades):
+        said.append(
+            f"how far prices went is told of the ticks that the journal kept around a trade: of more than {MOST:,} "
+            "some were left out, and prices may have gone further"
+        )
     summary = {"trades": len(trades), "total_pnl": sum(trade.line.pnl for trade in trades)}
     strategy = _strategy_of(file, {row["run"] for row in rows})
     return Gathered(file.name, "journal", trades, signals, summary, zone, strategy=strategy, said=said)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from actors.engine.core import Core, Input
-from actors.gateway.journal import Run
+from actors.gateway.journal import Run, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal
 from actors.messages import Fact, PositionClosed
 from pipeline.strategy import momentum_burst
@@ -156,6 +157,22 @@ def test_a_journal_says_which_strategy_its_trades_are_of(
 ) -> None:
     path = journal(tmp_path, session, stated(events, *EAGER), strategy)
     assert gather(wanted(path)).strategy == told
+
+
+def test_how_far_prices_went_is_told_of_the_ticks_that_a_journal_kept(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    facts = stated(events, *EAGER)
+    number, closed = next((number, fact) for number, fact in facts if isinstance(fact, PositionClosed))
+    ticks = [[closed.exit_ts, float(closed.entry_price) * 1.01, 1.0, None, None]]
+    (tmp_path / "without").mkdir()
+    without = gather(wanted(journal(tmp_path / "without", session, facts)))
+    assert not any("how far prices went" in said for said in without.said)
+    kept: Any = TradeTicks(closed.decision, closed.symbol, 2, ticks)
+    path = journal(tmp_path, session, [*facts, (number, kept)])
+    found = gather(wanted(path))
+    assert any(trade.worst is not None for trade in found.trades)
+    assert any("of more than 1,000 some were left out" in said for said in found.said)
 
 
 def test_the_first_difference_between_live_and_replay_is_named(
