@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from microbot.backtesting import SettingsGiven
+from microbot.backtesting import SettingsGiven, no_settings
 from service.errors import UserError
 
 _EXTRA = {"arch", "loky", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow", "scipy", "vl_convert"}
@@ -28,12 +28,14 @@ def needs_extra(what: str) -> Iterator[None]:
 
 
 def layers(settings: SettingsGiven | None) -> tuple[Path | None, tuple[str, ...]]:
-    """Return settings as --config and --set have them: a file, or assignments."""
+    """Return settings as --config and --set have them: a file, or assignments. Raises UserError for what is neither."""
     if settings is None:
         return None, ()
     if isinstance(settings, str | PathLike):
         return Path(settings), ()
-    return None, tuple(f"{path}={_toml(value)}" for path, value in _paths(settings))
+    if not isinstance(settings, Mapping):
+        raise no_settings(settings)
+    return None, tuple(f"{path}={_toml(path, value)}" for path, value in _paths(settings))
 
 
 def _paths(given: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -44,6 +46,9 @@ def _paths(given: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{key}", value
 
 
-def _toml(value: Any) -> str:
+def _toml(path: str, value: Any) -> str:
     plain = value.item() if hasattr(value, "item") else value  # a number of NumPy
-    return msgspec.json.encode(plain).decode()
+    try:
+        return msgspec.json.encode(plain).decode()
+    except TypeError:
+        raise UserError(f"{path} is a {type(value).__name__}, which no setting is") from None

@@ -38,6 +38,9 @@ _BATCH = 1_000  # events that are checked before they are fed
 _OWN = Trust(Path("data"))
 
 
+_BLANKS: dict[Any, Any] = {int: 0, float: 0.0, bool: False}
+
+
 def _times_of(columns: Iterable[str]) -> list[str]:
     return [name for name in columns if name == "ts" or name.endswith("_ts")]
 
@@ -107,16 +110,24 @@ class Backtest:
         A row each, a column a field; times stay ns since 1970, UTC (`pandas.to_datetime(frame.exit_ts, utc=True)` makes
         dates of them). Raises UserError for a table that there is not, and where the library is missing.
         """
-        kinds = {"trades": TradeLine, "signals": SignalLine, "equity": EquityPoint, "readings": ReadingPoint}
+        kinds: dict[str, type[msgspec.Struct]] = {
+            "trades": TradeLine,
+            "signals": SignalLine,
+            "equity": EquityPoint,
+            "readings": ReadingPoint,
+        }
         if table not in kinds:
             raise UserError(f"there is no table {table!r}: there are {', '.join(kinds)}")
         rows = getattr(self, table)
         columns = {name: [getattr(row, name) for row in rows] for name in kinds[table].__struct_fields__}
+        if not rows:  # one row that goes again: without any, a library knows no types
+            columns = {field.name: [_BLANKS.get(field.type, "")] for field in msgspec.structs.fields(kinds[table])}
         for name in (library,) if library is not None else ("pandas", "polars"):
             try:
-                return importlib.import_module(name).DataFrame(columns)
+                frame = importlib.import_module(name).DataFrame(columns)
             except ImportError:
                 continue
+            return frame if rows else frame[:0]
         wanted = library or "pandas or polars"
         raise UserError(f"data frames need {wanted}: pip install 'microbot-trading[research]' adds both")
 
@@ -276,13 +287,18 @@ def _decided(
     return result
 
 
+def no_settings(given: object) -> UserError:
+    """Return what is said of settings that are none."""
+    return UserError(f"settings= is a {type(given).__name__}: it must be a mapping, or the name of a TOML file")
+
+
 def _settings(given: SettingsGiven | None, recorded: tapes.SettingsRecorded | None) -> settings_.Settings:
     layer = recorded.settings if recorded is not None else None
     if given is None or isinstance(given, Mapping):
         return settings_.load(given=given, recorded=layer, environment={})
     if isinstance(given, str | PathLike):
         return settings_.load(Path(given), recorded=layer, environment={})
-    raise UserError(f"settings= is a {type(given).__name__}: it must be a mapping, or the name of a TOML file")
+    raise no_settings(given)
 
 
 def _checked(events: Iterable[Input]) -> Iterator[list[Input]]:

@@ -10,7 +10,6 @@ import msgspec
 
 from microbot.asking import layers, needs_extra
 from microbot.backtesting import SettingsGiven
-from service.errors import writing
 
 if TYPE_CHECKING:
     from research.report.figures import Figures
@@ -40,14 +39,18 @@ class Report:
         return text.as_markdown(self._figures)
 
     def to_html(self, path: str | PathLike[str]) -> Path:
-        """Write it as one page that needs nothing else, and return where. Raises UserError if it cannot be written."""
+        """Write it as one page that needs nothing else, and return where.
+
+        Raises UserError if it cannot be written, and where a file is in its place that is no report.
+        """
+        from research.report import page_file
         from research.report.page import page
 
         file = Path(path)
+        page_file.check(file)
         with needs_extra("a report"):
             made = page(self._figures, self._gathered)
-        with writing(f"the report {file}"):
-            file.write_text(made, encoding="utf-8", newline="\n")
+        page_file.write(file, made)
         return file
 
     def __repr__(self) -> str:

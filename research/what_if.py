@@ -39,7 +39,7 @@ class Figures(msgspec.Struct):
     gross: float = 0.0  # P/L of the prices that were paid: spread and slippage are in it, fees are not
     spread: float = 0.0  # half of it at each trigger, of the trades of which it is known
     slippage: float = 0.0  # paid beyond the quote's side at the trigger, of these; above 0 against us
-    not_known: int = 0  # trades whose quotes at the triggers are not known
+    not_known: int = 0  # trades of which no quote is known at any trigger
     fees: float = 0.0
     net: float = 0.0
     open_positions: int = 0  # at the end, in none of the other figures

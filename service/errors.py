@@ -34,6 +34,15 @@ def writing(what: object) -> Iterator[None]:
         raise UserError(f"{what} cannot be written: {error.strerror or error}") from None
 
 
+@contextmanager
+def reading(what: object) -> Iterator[None]:
+    """Raise UserError where something cannot be read, in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what} cannot be read: {error.strerror or error}") from None
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, and those above it, where they are missing. Raises OSError, also where a file is in the way."""
     try:

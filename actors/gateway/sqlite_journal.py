@@ -256,6 +256,12 @@ def settings_of(path: Path) -> list[tuple[int, str]]:
     return found
 
 
+def strategies_of(path: Path) -> dict[int, str]:
+    """Read the strategy of each run, by its number, also while a bot writes. Raises JournalUnusable."""
+    with _reading(path) as connection:
+        return dict(connection.execute("SELECT id, strategy FROM runs ORDER BY id").fetchall())
+
+
 def facts_of_recording(path: Path, recording: str) -> Iterator[tuple[int, str]]:
     """Read the facts that were stated while a recording was made: input number and body. Raises JournalUnusable."""
     with _reading(path) as connection:

@@ -9,7 +9,7 @@ import typer
 
 from service import outlet
 from service.cli.options import Assignments, Config, DataDir, Strategy, TrustOption
-from service.errors import UserError, writing
+from service.errors import UserError
 from service.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ def report(
             lines = comparing.first_difference(found, second[0], (path, other), (changes, alone), trusted)
             compared = comparing.compared((found, figures), second, lines)
     if page_file is not None:
+        from research.report import page_file as page_files
         from research.report.page import page
 
-        text = page(figures, found, beside, compared)
-        with writing(f"the report {page_file}"):
-            page_file.write_text(text, encoding="utf-8", newline="\n")
+        page_files.write(page_file, page(figures, found, beside, compared))
     _print(figures, beside, compared, page_file, as_json=as_json, as_markdown=as_markdown)
 
 
@@ -114,20 +113,14 @@ def _figures(wanted: Any) -> tuple[Gathered, Figures]:
 
 def _page_file(out: Path | None, path: Path) -> Path:
     """Return where the page is written; a file that is no report is never written over. Raises UserError."""
-    from research.report.page import MARK
+    from research.report import page_file as page_files
 
     if out is None:
         name = path.resolve().name
         for ending in (".gz", ".zip", ".jsonl", ".parquet", ".db"):
             name = name.removesuffix(ending)
         out = Path(f"{name or 'run'}.report.html")
-    if out.is_dir():
-        raise UserError(f"--out {out} is a folder: name a file in it")
-    if out.exists():
-        with writing(f"the report {out}"), out.open("rb") as file:
-            begins = file.read(4096)
-        if MARK.encode() not in begins and begins.strip():
-            raise UserError(f"--out {out} is there already, and no report of this command: choose another name")
+    page_files.check(out)
     return out
 
 

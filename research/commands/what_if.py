@@ -96,7 +96,9 @@ def _sentences(found: WhatIf) -> list[str]:
         )
     unknown = max(side.not_known for side in (found.in_all.before, found.in_all.after) if side is not None)
     if unknown:
-        said.append(f"of {unknown} trades no quote is known at a trigger: spread and slippage are those of the others")
+        said.append(
+            f"of {unknown} trades no quote is known at any trigger: spread and slippage are those of the others"
+        )
     if found.few and found.changes:
         said.append(f"too few trades to tell a change from luck: below {FEW}")
     elif found.by_trade is not None and found.by_trade.low is not None and found.by_trade.high is not None:

@@ -33,9 +33,12 @@ def compared(a: tuple[Gathered, Figures], b: tuple[Gathered, Figures], first_dif
     blocks = blocks_of([trade.line.entry_ts for trade in trades], zone_of(a[0].zone))
     less = difference_of([net_bp(t) for t in a[0].trades], [net_bp(t) for t in b[0].trades], blocks)
     other = _name_beside(a[0].name, b[0].name)
-    told = f"Beside {other}, a trade earned {spanned(less)} after costs"
+    told = f"A trade earned {spanned(less)} more than in {other} after costs"
     if less.mean is None:
         sentence = "One of the two has no trades: there is nothing to compare."
+    elif less.method == "too few blocks":
+        few = "one trading day" if not blocks.length_s else "one stretch of time"
+        sentence = f"{told}: too few blocks, as all trades of one of the two are of {few}; luck cannot be told apart."
     elif less.low is None:
         sentence = f"{told}: too few trades to tell that from luck."
     elif less.is_above_zero or less.is_below_zero:
@@ -53,7 +56,11 @@ def _table(a: Figures, b: Figures, other: str) -> list[list[str]]:
     def column(found: Figures) -> list[str]:
         steps = {step.name: step.bp for step in found.money["steps"]}
         cells = [f"{found.result['trades']:,}", share(found.win_rate), profit(found.result["total_pnl"])]
-        cells += [spanned(steps[name]) if name in steps else "not known" for name in ("gross", "net")]
+        gross = spanned(steps["gross"]) if "gross" in steps else "not known"
+        if found.money["trades"] < found.money["of"]:
+            gross += f" of {found.money['trades']:,} trades"
+        net = spanned(found.luck["net"]["bp"]) if "net" in found.luck else "not known"
+        cells += [gross, net]
         return [*cells, profit(-found.result["max_drawdown"])]
 
     names = ["trades", "wins", "P/L after costs", "a trade, before costs", "a trade, after costs", "largest drawdown"]

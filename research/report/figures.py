@@ -26,9 +26,10 @@ from research.statistics.intervals import (
 )
 from service.figures import zone_of
 
+DEFAULT = "momentum_burst"  # the strategy that is told of with an empty name
 EXPECTED_WINS = (0.45, 0.55)
 EXPECTED_BP = 4.5
-"""What this strategy was once expected to do: 45 to 55 % wins, and 0.045 % a trade."""
+"""What the default strategy was once expected to do: 45 to 55 % wins, and 0.045 % a trade."""
 BP = 10_000
 _EULER = 0.5772156649015329
 Row = dict[str, Any]
@@ -81,7 +82,7 @@ def figures_of(found: Gathered) -> Figures:
         blocks=_blocks(blocks),
         money=money,
         win_rate=win_rate,
-        expectation=_expectation(win_rate, of_net),
+        expectation=_expectation(win_rate, of_net) if found.strategy == "" else {},
         luck=_luck(of_net, money),
         exits=_groups(trades, blocks, lambda trade: trade.line.exit_reason),
         hours=sorted(_groups(trades, blocks, lambda trade: _hour(trade, zone)), key=lambda row: row["name"]),
@@ -99,7 +100,12 @@ def figures_of(found: Gathered) -> Figures:
 
 def net_bp(trade: Trade) -> float:
     """Return what a trade earned after costs, in basis points of its entry's value."""
-    return trade.line.pnl / trade.value * BP if trade.value else 0.0
+    return bp_of(trade.line.pnl, trade)
+
+
+def bp_of(amount: float, trade: Trade) -> float:
+    """Return money of a trade in basis points of its entry's value; 0 of what was worth nothing."""
+    return amount / trade.value * BP if trade.value else 0.0
 
 
 # ------------------------------------------------------------------------------------------------------ what it is
@@ -114,7 +120,7 @@ def _source(found: Gathered) -> Row:
     return {
         "name": found.name,
         "kind": found.kind,
-        "strategy": found.strategy or "momentum_burst",
+        "strategy": "strategy not known" if found.strategy is None else found.strategy or DEFAULT,
         "from_ts": min(times, default=0),
         "to_ts": max(times, default=0),
         "zone": found.zone,
@@ -192,18 +198,18 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
     """Return the steps from the middle at the triggers to what was left."""
     trades = found.trades
     known = [(number, trade) for number, trade in enumerate(trades) if trade.costs is not None]
-    quoted = [(number, trade) for number, trade in known if trade.costs and trade.costs.spread is not None]
-    used = quoted or known
+    quoted = any(trade.costs and trade.costs.spread is not None for _, trade in known)
+    partly = sum(trade.costs is not None and not trade.costs.is_all_quoted for _, trade in known) if quoted else 0
     steps: list[Step] = []
-    if used:
-        chosen = _part(blocks, [number for number, _ in used])
+    if known:
+        chosen = _part(blocks, [number for number, _ in known])
         names = ("gross", "spread", "slippage", "fees", "net") if quoted else ("gross", "slippage", "fees", "net")
         for name in names:
-            money = [float(getattr(trade.costs, name)) for _, trade in used]
-            bp = [amount / trade.value * BP for amount, (_, trade) in zip(money, used, strict=True)]
+            money = [float(getattr(trade.costs, name) or 0.0) for _, trade in known]  # a spread may not be known
+            bp = [bp_of(amount, trade) for amount, (_, trade) in zip(money, known, strict=True)]
             steps.append(Step(name, mean_of(bp, chosen), math.fsum(money), name in ("spread", "slippage", "fees")))
     elif trades:
-        fees = [trade.line.fees / trade.value * BP for trade in trades]
+        fees = [bp_of(trade.line.fees, trade) for trade in trades]
         at_fills = [net_bp(trade) + fee for trade, fee in zip(trades, fees, strict=True)]
         total, paid = math.fsum(trade.line.pnl for trade in trades), math.fsum(trade.line.fees for trade in trades)
         steps = [
@@ -212,7 +218,8 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
             Step("net", net, total, False),
         ]
     gross_is = "middle" if quoted else "last" if known else "fills"
-    return {"steps": steps, "trades": len(used) if used else len(trades), "of": len(trades), "gross_is": gross_is}
+    count = len(known) if known else len(trades)
+    return {"steps": steps, "trades": count, "of": len(trades), "partly_quoted": partly, "gross_is": gross_is}
 
 
 def _part(blocks: Blocks, numbers: Sequence[int]) -> Blocks:
@@ -246,7 +253,9 @@ def _luck(net: Interval, money: Row) -> Row:
         if found is None or found.mean is None:
             continue
         verdict = "too few trades" if found.low is None else "luck"
-        if found.is_above_zero or found.is_below_zero:
+        if name == "gross" and money["trades"] < money["of"]:
+            verdict = "not of all trades"
+        elif found.is_above_zero or found.is_below_zero:
             verdict = "above zero" if found.is_above_zero else "below zero"
         told[name] = {
             "bp": found,
@@ -276,7 +285,9 @@ def _groups(trades: Sequence[Trade], blocks: Blocks, key: Callable[[Trade], str]
                 "wins": sum(amount > 1e-9 for amount in pnl),
                 "pnl": math.fsum(pnl),
                 "net_bp": mean_of([net_bp(trade) for trade in chosen], _part(blocks, numbers)),
-                "gross_bp": fmean(t.costs.gross / t.value * BP for t in known if t.costs) if known else None,
+                "gross_bp": fmean(bp_of(t.costs.gross, t) for t in known if t.costs)
+                if len(known) == len(chosen)
+                else None,
                 "held_s": median((t.line.exit_ts - t.line.entry_ts) / SECOND for t in chosen),
             }
         )
@@ -302,7 +313,7 @@ def _holding(trades: Sequence[Trade]) -> Row:
 
 def _excursions(found: Gathered) -> Row:
     """Return how far prices went for and against the trades, beside the target and the stop of the default exits."""
-    strategy = found.settings.get("strategy", {}) if not found.strategy else {}
+    strategy = found.settings.get("strategy", {}) if found.strategy == "" else {}
     target, stop = strategy.get("profit_target"), strategy.get("stop_loss")
     known = [t for t in found.trades if t.best is not None and t.worst is not None]
     points: list[Row] = [
@@ -343,11 +354,12 @@ def _streaks(trades: Sequence[Trade]) -> Row:
     longest = {"win": 0, "loss": 0}
     run, before = 0, ""
     for trade in sorted(trades, key=lambda one: one.line.exit_ts):
-        kind = "win" if trade.line.pnl > 1e-9 else "loss" if trade.line.pnl < -1e-9 else ""
+        if abs(trade.line.pnl) <= 1e-9:
+            continue  # breakeven leaves a run as it is
+        kind = "win" if trade.line.pnl > 0 else "loss"
         run = run + 1 if kind == before else 1
         before = kind
-        if kind:
-            longest[kind] = max(longest[kind], run)
+        longest[kind] = max(longest[kind], run)
     losses = sum(trade.line.pnl < -1e-9 for trade in trades)
     usual = None
     if len(trades) >= LEAST_TRADES and 0 < losses < len(trades):

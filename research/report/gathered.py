@@ -13,9 +13,9 @@ class Costs(msgspec.Struct, frozen=True):
     """Where a trade's money went: `gross` - `spread` - `slippage` - `fees` = `net`, in money.
 
     `gross` is what the shares had earned at the middle of the quote in force at each trigger: at the signal, and when
-    the exit was decided. `spread` is half of it at each of the two; None where no quote is known, and then the middle
-    is the last price and the spread is in the slippage. `slippage` is what was paid beyond the quote's side: above 0
-    against us.
+    the exit was decided. `spread` is half of it at each of the two; None where no quote is known of either. Where none
+    is known of one, the middle there is the last price (of a stop: its own), and the spread is in the slippage.
+    `slippage` is what was paid beyond the quote's side: above 0 against us.
     """
 
     gross: float
@@ -23,6 +23,7 @@ class Costs(msgspec.Struct, frozen=True):
     slippage: float
     fees: float
     net: float
+    is_all_quoted: bool = True  # a quote is known at each trigger
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class Gathered(msgspec.Struct):
     summary: dict[str, Any]  # as replay writes it; of a journal only what it knows
     zone: str  # in which hours and days are told
     settings: dict[str, Any] = {}  # by section; empty where they are not known
-    strategy: str = ""
+    strategy: str | None = ""  # empty for the default one; None where it is not known
     open: list[dict[str, Any]] = []  # positions at the end
     bars: dict[str, Bars] = {}
     said: list[str] = []  # what a person has to know of it

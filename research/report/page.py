@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from html import escape
 from itertools import pairwise
@@ -46,7 +46,8 @@ _HERE = Path(__file__).parent
 _LIBRARY = Path(__file__).parents[2] / "web" / "static" / "vendor" / "lightweight-charts.js"
 _LARGEST = 490_000  # bytes, but for the head; the prices get what is left
 _MOST_GROUPS = 60  # rows of a table of symbols
-_MOST_ROWS = 160  # of the table of trades
+_MOST_ROWS = 160  # of the tables of trades and of open positions
+_HALF = _MOST_ROWS // 2
 _MOST_MARKED = 700  # trades that are marked on the prices
 _MOST_BARS = 14_000  # prices in the page, of all its symbols
 _MOST_SYMBOLS = 12
@@ -209,7 +210,7 @@ def _tiles(found: Figures) -> Iterator[str]:
     rows: list[tuple[str, str, float]] = [("P/L after costs", profit(result["total_pnl"]), result["total_pnl"])]
     if net is not None:
         rows.append(("a trade, after costs", bp(net["bp"].mean), net["bp"].mean))
-    if "gross" in steps and found.money["gross_is"] != "fills":
+    if "gross" in steps and found.money["gross_is"] != "fills" and found.money["trades"] == found.money["of"]:
         mean = steps["gross"].bp.mean or 0.0
         rows.append(("a trade, before costs", bp(mean), mean))
     if result["trades"]:
@@ -272,7 +273,7 @@ def _charts(found: Figures, gathered: Gathered) -> Iterator[str]:
         yield (
             f'<section class="card"><div class="bar">{head}<span class="quiet">{key}</span>'
             '<button type="button" id="whole" class="screen">Show all</button></div>'
-            '<div class="chart" id="price"></div></section>'
+            f'<div class="chart" id="price"></div>{_left_out(found, gathered, len(names))}</section>'
         )
     if found.equity:
         yield _card("Equity after each trade, and its drawdown", '<div class="chart low" id="equity"></div>')
@@ -282,6 +283,17 @@ def _charts(found: Figures, gathered: Gathered) -> Iterator[str]:
     ]
     if cards:
         yield f'<div class="grid">{"".join(cards)}</div>'
+
+
+def _left_out(found: Figures, gathered: Gathered, shown: int) -> str:
+    """Say what the chart of prices has no room for."""
+    told = []
+    symbols = len({row["name"] for row in found.symbols} | gathered.bars.keys())
+    if symbols > shown:
+        told.append(f"Prices of {shown} symbols of {symbols:,} are shown, those with most trades.")
+    if len(found.trades) > _MOST_MARKED:
+        told.append(f"At most the last {_MOST_MARKED} of {len(found.trades):,} trades are marked.")
+    return f'<p class="quiet">{" ".join(told)}</p>' if told else ""
 
 
 def _beneath(name: str, found: Figures) -> str:
@@ -299,20 +311,27 @@ def _open(found: Figures) -> str:
             price(position["price"]),
             profit(position["open_pnl"]),
         ]
-        for position in found.open
+        for position in _extremes(found.open, lambda position: position["open_pnl"])
     ]
-    return _table([["symbol", "side", "shares", "entered at", "last price", "open P/L"], *rows])
+    said = ""
+    if len(found.open) > len(rows):
+        said = f'<p class="quiet">The {_HALF} worst and the {_HALF} best of {len(found.open):,}; --json has all.</p>'
+    return _table([["symbol", "side", "shares", "entered at", "last price", "open P/L"], *rows]) + said
+
+
+def _extremes(rows: list[Row], key: Callable[[Row], float]) -> list[Row]:
+    """Return rows in their order; of too many, the worst and the best."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    worst = sorted(range(len(rows)), key=lambda number: key(rows[number]))
+    return [rows[number] for number in sorted({*worst[:_HALF], *worst[-_HALF:]})]
 
 
 def _trades(found: Figures) -> str:
-    rows = found.trades
+    rows = _extremes(found.trades, lambda trade: trade["net_bp"])
     said = ""
-    if len(rows) > _MOST_ROWS:
-        best = sorted(range(len(rows)), key=lambda n: rows[n]["net_bp"])
-        half = _MOST_ROWS // 2
-        kept = sorted({*best[:half], *best[-half:]})
-        said = f" (the {half} worst and the {half} best of {len(rows):,}; --json has all)"
-        rows = [rows[number] for number in kept]
+    if len(found.trades) > len(rows):
+        said = f" (the {_HALF} worst and the {_HALF} best of {len(found.trades):,}; --json has all)"
     zone = zone_of(found.source["zone"])
     has_costs = any(row["costs"] for row in rows)
     many_days = found.blocks["days"] > 1

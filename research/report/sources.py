@@ -10,24 +10,29 @@ import msgspec
 
 from actors.engine.core import Input
 from actors.engine.reloading import Reloading
-from actors.gateway.sqlite_journal import JournalUnusable, settings_of
+from actors.gateway.sqlite_journal import JournalUnusable, settings_of, strategies_of
 from actors.portfolio.lines import SignalLine, TradeLine
+from pipeline.events import SECOND
 from pipeline.strategy import Strategies, Strategy
+from research.report.figures import DEFAULT
 from research.report.gathered import Costs, Gathered, Trade
 from research.report.watching import Watch, open_positions, watched
 from service import settings as settings_, strategies
 from service.conditions import doubts
 from service.data_folder import JOURNAL, SESSIONS
-from service.errors import UserError, said_plainly
+from service.errors import UserError, reading, said_plainly
 from service.journal_views import explain, history
 from service.journal_views.cost_path import cost_path
-from service.recorded import replay as replaying, simulation, tapes
+from service.live.trade_ticks import MOST
+from service.recorded import archive, replay as replaying, simulation, tapes
 from service.recorded.decisions import Changes
 from service.recorded.lines import Lines
 from service.recorded.trust import Trust
 from service.settings import Settings
 
 _SQLITE = b"SQLite format 3\x00"
+_ZONE = "America/New_York"  # of what does not say in which its days are
+_END = 253_402_300_800 * SECOND  # of the year 9999
 _MOST_STORIES = 2_000
 """Trades of a journal whose costs are read one by one; of more, the newest."""
 
@@ -43,16 +48,18 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def resolve(named: Path, data_dir: Path) -> Path:
     """Find what was named: a path, else a session of the data folder by its file's name or "last". Raises UserError."""
-    if named.exists():
-        return named
+    with reading(named):
+        if named.exists():
+            return named
     sessions = data_dir / SESSIONS
     if str(named) == "last":
-        found = sorted(path for path in sessions.glob("*.jsonl*") if path.is_file())
-        if found:
-            return found[-1]
+        with reading(sessions):
+            if found := archive.found_in(sessions):
+                return found[-1]
         raise UserError(f"there is no session in {sessions} yet: `microbot run` records one")
-    if (sessions / named).exists():
-        return sessions / named
+    with reading(sessions / named):
+        if (sessions / named).exists():
+            return sessions / named
     raise UserError(
         f"there is no {named}: name a tape, a session (`microbot sessions` lists them; `last` is the newest), "
         "a folder of `microbot replay --out`, or a journal (microbot.db, or the data folder)"
@@ -61,16 +68,17 @@ def resolve(named: Path, data_dir: Path) -> Path:
 
 def kind_of(path: Path) -> str:
     """Say what a path is: tape, session, run or journal. Raises UserError for a folder that is none of these."""
-    if path.is_dir():
+    with reading(path):
         if (path / "trades.jsonl").exists():
             return "run"
         if (path / JOURNAL).exists():
             return "journal"
+    if path.is_dir():
         raise UserError(
             f"the folder {path} holds neither trades.jsonl (`microbot replay TAPE --out {path}` writes it) nor "
             f"{JOURNAL} (a bot's data folder has it)"
         )
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         if file.read(len(_SQLITE)) == _SQLITE:
             return "journal"
     return "tape" if tapes.recorded_settings(path) is None else "session"
@@ -115,8 +123,10 @@ def _decided(wanted: Wanted, kind: str) -> Gathered:
             simulated=simulated,
         )
     named = changes.strategy or (recorded.strategy if recorded else None) or ""
+    others = list(effective.strategies)
     said += found.said
-    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=str(named), said=said)
+    strategy = ", ".join([str(named) or DEFAULT, *others]) if others else str(named)
+    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=strategy, said=said)
 
 
 def decide(
@@ -171,21 +181,44 @@ def _told(effective: Settings) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- folders and journals
 
 
+class _Summary(msgspec.Struct):
+    """What of a summary is told: the file is decoded into it for its types alone."""
+
+    ticks: int | None = None
+    equity: float | None = None
+    halted: bool = False
+    funnel: dict[str, int] = {}
+    blocked: dict[str, int] = {}
+    refusals: dict[str, int] = {}
+
+
 def _of_run(folder: Path) -> Gathered:
     trades = [Trade(line) for line in _rows(folder / "trades.jsonl", TradeLine)]
+    for number, trade in enumerate(trades, 1):
+        if not (
+            trade.value > 0 and trade.line.entry_price > 0 and 0 <= trade.line.entry_ts <= trade.line.exit_ts < _END
+        ):
+            raise UserError(
+                f"the file {folder / 'trades.jsonl'} cannot be read: trade {number:,} has a price or a quantity that "
+                "is not above 0, or times that are none"
+            )
     signals = _rows(folder / "signals.jsonl", SignalLine) if (folder / "signals.jsonl").exists() else []
     summary: dict[str, Any] = {}
     if (folder / "summary.json").exists():
         try:
-            summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=dict[str, Any])
-        except (msgspec.MsgspecError, OSError) as error:
+            text = (folder / "summary.json").read_bytes()
+            msgspec.json.decode(text, type=_Summary)
+            summary = msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
             raise UserError(f"the file {folder / 'summary.json'} cannot be read: {error}") from None
     said = [
         "a folder holds no prices: what spread and slippage cost, how far prices went, and the chart are told of the "
         "tape itself"
     ]
-    zone = "America/New_York"
-    return Gathered(folder.name, "run", trades, signals, summary, zone, said=said)
+    said.append(
+        f"a folder does not say which strategy decided, nor what risk.timezone was: days and hours are those of {_ZONE}"
+    )
+    return Gathered(folder.name, "run", trades, signals, summary, _ZONE, strategy=None, said=said)
 
 
 def _rows(path: Path, kind: type[Any]) -> list[Any]:
@@ -221,8 +254,22 @@ def _of_journal(path: Path) -> Gathered:
     said = [f"{len(rows):,} trades of every run that the journal holds"]
     if len(rows) > _MOST_STORIES:
         said.append(f"what trades cost on their way is told of the newest {_MOST_STORIES:,}")
+    if any(trade.worst is not None for trade in trades):
+        said.append(
+            f"how far prices went is told of the ticks that the journal kept around a trade: of more than {MOST:,} "
+            "some were left out, and prices may have gone further"
+        )
     summary = {"trades": len(trades), "total_pnl": sum(trade.line.pnl for trade in trades)}
-    return Gathered(file.name, "journal", trades, signals, summary, zone, said=said)
+    strategy = _strategy_of(file, {row["run"] for row in rows})
+    return Gathered(file.name, "journal", trades, signals, summary, zone, strategy=strategy, said=said)
+
+
+def _strategy_of(file: Path, runs: set[int]) -> str | None:
+    """Name what the runs with trades were decided by: empty for the default strategy, None without any."""
+    with said_plainly(JournalUnusable):
+        named = strategies_of(file)
+    used = dict.fromkeys(name for run, name in named.items() if run in runs)
+    return "" if list(used) == [DEFAULT] else ", ".join(used) or None
 
 
 def _journaled(folder: Path, row: dict[str, Any], line: TradeLine) -> tuple[Costs | None, float | None, float | None]:
@@ -235,7 +282,9 @@ def _journaled(folder: Path, row: dict[str, Any], line: TradeLine) -> tuple[Cost
     costs = None
     if way is not None:
         spread = None if way.spread is None else float(way.spread)
-        costs = Costs(float(way.at_triggers), spread, float(way.slippage), float(way.fees), float(way.net))
+        costs = Costs(
+            float(way.at_triggers), spread, float(way.slippage), float(way.fees), float(way.net), not way.missing
+        )
     ticks = story.ticks.ticks if story.ticks is not None else ()
     prices = [float(tick[1]) for tick in ticks if line.entry_ts < int(tick[0]) <= line.exit_ts]
     if not prices:

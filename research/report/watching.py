@@ -30,7 +30,8 @@ class _Way(msgspec.Struct):
     spread: float = 0.0
     slippage: float = 0.0
     held: Decimal = Decimal(0)  # shares bought less sold
-    is_quoted: bool = True
+    is_quoted: bool = False  # of one fill at least
+    is_all_quoted: bool = True
     is_known: bool = True
 
 
@@ -88,10 +89,15 @@ class Ways:
         half = (seen.half or 0.0) * quantity
         way.spread += half
         way.slippage += beyond - half
-        way.is_quoted = way.is_quoted and seen.half is not None
+        way.is_quoted = way.is_quoted or seen.half is not None
+        way.is_all_quoted = way.is_all_quoted and seen.half is not None
 
     def closed(self, fact: PositionClosed) -> Costs | None:
-        """Return where the money of a finished trade went; None where a fill or its trigger is not known."""
+        """Return where the money of a finished trade went; None where a fill or its trigger is not known.
+
+        Where no quote is known of one of its triggers, as of a stop's, what the spread cost there is in the slippage:
+        a trade that a stop closed stays among the others.
+        """
         way = self._ways.pop(fact.decision, None)
         self._signals.pop(fact.decision, None)
         self._orders = {name: found for name, found in self._orders.items() if found[1] != fact.decision}
@@ -99,8 +105,9 @@ class Ways:
             return None
         net, fees = float(fact.pnl), float(fact.fees)
         spread = _plain(way.spread) if way.is_quoted else None
-        slippage = _plain(way.slippage if way.is_quoted else way.slippage + way.spread)
-        return Costs(_plain(net + fees + slippage + (spread or 0.0)), spread, slippage, fees, net)
+        slippage = _plain(way.slippage)
+        gross = _plain(net + fees + slippage + (spread or 0.0))
+        return Costs(gross, spread, slippage, fees, net, way.is_all_quoted)
 
 
 class _Open(msgspec.Struct):

@@ -125,6 +125,11 @@ def _of_edge(found: Figures) -> list[str]:
     gross = steps["gross"].bp
     where = _GROSS[found.money["gross_is"]]
     said = f"Before costs, {where}: {spanned(gross)} a trade"
+    if found.money["trades"] < found.money["of"]:
+        return [
+            f"Before costs, {where}: {bp(gross.mean)} a trade in the {found.money['trades']:,} of "
+            f"{found.money['of']:,} trades whose way is known; of all of them nothing can be said."
+        ]
     if gross.is_above_zero:
         said += ", more than luck."
     elif gross.is_below_zero:
@@ -145,7 +150,7 @@ def _of_edge(found: Figures) -> list[str]:
 
 
 def _of_expectation(found: Figures) -> list[str]:
-    if not found.result["trades"]:
+    if not found.result["trades"] or not found.expectation:
         return []
     wins, mean = found.expectation["wins"], found.expectation["mean_bp"]
     low, high = EXPECTED_WINS
@@ -216,7 +221,14 @@ def notes(found: Figures) -> list[str]:
     told = list(found.source["said"])
     if money_["trades"] < money_["of"]:
         told.append(
-            f"the costs are those of {money_['trades']:,} of {money_['of']:,} trades: of the others no quote is known"
+            f"the costs are those of {money_['trades']:,} of {money_['of']:,} trades: of the others no price at a "
+            "trigger is known"
+        )
+    if money_["partly_quoted"]:
+        told.append(
+            f"no quote is known at a trigger of {counted(money_['partly_quoted'], 'trade')}, as where a stop was "
+            "reached: its own price, or the last one, stands for the middle there, and what the spread cost is in the "
+            "slippage"
         )
     return told
 

@@ -25,6 +25,7 @@ RESAMPLES = 4999
 LEVEL = 0.95
 POWER = 0.80
 _LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)  # seconds of a block
+_PAIRED = 0.9  # the share of both sides' trades in blocks of both, from which on two runs are compared in pairs
 _NO_SPREAD = 1e-12  # relative: of values that are all the same there is nothing to resample
 
 
@@ -32,7 +33,8 @@ class Interval(msgspec.Struct, frozen=True):
     """A mean, and between which values it lies with 95 %; `low` and `high` are None where that is not told.
 
     `method` is "t", "BCa", "same" (all values are equal), "too few trades" or "too few blocks"; `error` is the
-    standard error of the mean, None where no interval is told.
+    standard error of the mean, None where no interval is told; `blocks` are those that Student's t rests on, None where
+    they are so many that it is not needed.
     """
 
     n: int
@@ -41,6 +43,7 @@ class Interval(msgspec.Struct, frozen=True):
     high: float | None = None
     method: str = "too few trades"
     error: float | None = None
+    blocks: int | None = None
 
     @property
     def is_above_zero(self) -> bool:
@@ -152,11 +155,20 @@ def mean_of(values: Sequence[float], blocks: Blocks, *, level: float = LEVEL, se
         ).confidence_interval
         if np.isfinite(found_.low) and np.isfinite(found_.high):
             return Interval(n, mean, float(found_.low), float(found_.high), "BCa", error)
+    error = max(error, float(found.std(ddof=1)) / math.sqrt(n))
+    reach = _quantile(0.5 + level / 2, blocks.count) * error
+    return Interval(n, mean, mean - reach, mean + reach, "t", error, blocks.count)
+
+
+def _quantile(level: float, blocks: float | None) -> float:
+    """Return a quantile of Student's t with a degree of freedom less than blocks; without these, of the normal."""
+    if blocks is None:
+        from statistics import NormalDist
+
+        return NormalDist().inv_cdf(level)
     from scipy.special import stdtrit
 
-    error = max(error, float(found.std(ddof=1)) / math.sqrt(n))
-    reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
-    return Interval(n, mean, mean - reach, mean + reach, "t", error)
+    return float(stdtrit(max(blocks - 1, 1.0), level))
 
 
 def _ratio(sums: Any, counts: Any, axis: int = -1) -> Any:
@@ -176,10 +188,10 @@ def share_of(hits: Sequence[bool], blocks: Blocks, *, level: float = LEVEL) -> I
     """Return a share such as the wins', with Wilson's interval (1927) over as many trades as the blocks leave.
 
     Where trades of one block are alike they count for fewer: n is divided by how much larger the variance over blocks
-    is than that of independent trades (the design effect, Kish 1965), and never multiplied.
+    is than that of independent trades (the design effect, Kish 1965), and never multiplied. Below 40 blocks Student's t
+    stands for the normal (Korn and Graubard 1998).
     """
     import numpy as np
-    from scipy import stats
 
     found = np.asarray(hits, dtype=float)
     n = len(found)
@@ -188,48 +200,59 @@ def share_of(hits: Sequence[bool], blocks: Blocks, *, level: float = LEVEL) -> I
     share = float(found.mean())
     if n < LEAST_TRADES:
         return Interval(n, share)
+    if blocks.count < 2:
+        return Interval(n, share, method="too few blocks")
     alone = share * (1 - share) / n
     effect, error = 1.0, math.sqrt(alone)
-    if blocks.count >= 2 and alone > 0:
+    if alone > 0:
         labels = np.asarray(blocks.labels)
         error = max(error, _error(np.bincount(labels, found), np.bincount(labels).astype(float), share))
         effect = error**2 / alone
-    z, left = float(stats.norm.ppf(0.5 + level / 2)), n / effect
+    few = blocks.count if blocks.count < LEAST_FOR_BCA else None
+    z, left = _quantile(0.5 + level / 2, few), n / effect
     middle = (share + z * z / (2 * left)) / (1 + z * z / left)
     reach = z / (1 + z * z / left) * math.sqrt(share * (1 - share) / left + z * z / (4 * left * left))
-    return Interval(n, share, max(0.0, middle - reach), min(1.0, middle + reach), "Wilson", error)
+    return Interval(n, share, max(0.0, middle - reach), min(1.0, middle + reach), "Wilson", error, few)
 
 
 def trades_needed(found: Interval, *, level: float = LEVEL, power: float = POWER) -> int | None:
     """Return how many trades it would take to tell this mean from luck; None where that cannot be said.
 
     If the true mean is the one that was found, so many trades show it at the 5 % level with a chance of 80 %:
-    n = ((z(0.975) + z(0.80)) x standard deviation / mean)^2 (Lehr 1992), the deviation being that over blocks.
+    n = ((z(0.975) + z(0.80)) x standard deviation / mean)^2 (Lehr 1992), the deviation being that over blocks. Where
+    these are few, z is Student's t of as many blocks as so many trades would fill.
     """
     if not found.error or not found.mean:
         return None
-    return math.ceil((_reach(level, power) * found.error / found.mean) ** 2 * found.n)
+    needed = wanted = 0.0
+    blocks: float | None = None
+    for _ in range(60):  # more trades fill more blocks, which want fewer: where the two meet
+        wanted = (_reach(level, power, blocks) * found.error / found.mean) ** 2 * found.n
+        needed = wanted if blocks is None else (needed + wanted) / 2
+        if found.blocks is None:
+            break
+        blocks = max(2.0, found.blocks * needed / found.n)
+    return math.ceil(needed)
 
 
 def detectable(found: Interval, *, level: float = LEVEL, power: float = POWER) -> float | None:
     """Return the smallest true mean that so many trades would have shown with a chance of 80 %; None if not known."""
-    return None if not found.error else _reach(level, power) * found.error
+    return None if not found.error else _reach(level, power, found.blocks) * found.error
 
 
-def _reach(level: float, power: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(0.5 + level / 2) + NormalDist().inv_cdf(power)
+def _reach(level: float, power: float, blocks: float | None) -> float:
+    return _quantile(0.5 + level / 2, blocks) + _quantile(power, blocks)
 
 
 def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, level: float = LEVEL) -> Interval:
     """Return the mean of `a` less that of `b`; `blocks` are those of the trades of `a`, then of `b`, together.
 
     Blocks that hold trades of both count as pairs: what a stretch of the market did to both runs goes out. Student's t
-    with the error of the difference of two ratios over blocks (Cochran 1977, section 6.4).
+    with the error of the difference of two ratios over blocks (Cochran 1977, section 6.4), and as many degrees of
+    freedom as the side with fewer blocks leaves. Where the two do not share their blocks, the error is at least that
+    of independent trades: the residuals of a side cancel within a block of its own, and its luck would not be seen.
     """
     import numpy as np
-    from scipy.special import stdtrit
 
     n = min(len(a), len(b))
     if not n:
@@ -240,10 +263,16 @@ def difference_of(a: Sequence[float], b: Sequence[float], blocks: Blocks, *, lev
     mean = mean_a - mean_b
     if n < LEAST_TRADES:
         return Interval(n, mean)
-    if blocks.count < 2:
+    in_a, in_b = np.bincount(labels_a, minlength=blocks.count), np.bincount(labels_b, minlength=blocks.count)
+    shared = (in_a > 0) & (in_b > 0)
+    is_paired = all(side[shared].sum() >= _PAIRED * side.sum() for side in (in_a, in_b))
+    count = int(shared.sum()) if is_paired else min(int((in_a > 0).sum()), int((in_b > 0).sum()))
+    if count < 2:
         return Interval(n, mean, method="too few blocks")
     residuals = np.bincount(labels_a, found_a - mean_a, blocks.count) / len(a)
     residuals -= np.bincount(labels_b, found_b - mean_b, blocks.count) / len(b)
-    error = float(np.sqrt(blocks.count / (blocks.count - 1) * (residuals**2).sum()))
-    reach = float(stdtrit(blocks.count - 1, 0.5 + level / 2)) * error
-    return Interval(n, mean, mean - reach, mean + reach, "t", error)
+    error = float(np.sqrt(count / (count - 1) * (residuals**2).sum()))
+    if not is_paired:
+        error = max(error, math.sqrt(found_a.var(ddof=1) / len(a) + found_b.var(ddof=1) / len(b)))
+    reach = _quantile(0.5 + level / 2, count) * error
+    return Interval(n, mean, mean - reach, mean + reach, "t", error, count)

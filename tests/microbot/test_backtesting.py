@@ -186,8 +186,17 @@ def test_an_empty_table_has_dates_too() -> None:
     assert backtest([]).to_polars("signals")["ts"].dtype == polars.Datetime("ns", "UTC")
 
 
-def test_a_table_without_rows_has_its_columns() -> None:
-    assert "exit_reason" in backtest([]).to_frame("trades").columns
+@pytest.mark.parametrize("table", ["trades", "signals", "equity", "readings"])
+@pytest.mark.parametrize("made", ["to_pandas", "to_polars", "to_frame"])
+def test_a_table_without_rows_has_the_columns_and_types_of_one_with_rows(table: Any, made: str, seeded: Path) -> None:
+    def types(found: microbot.Backtest) -> dict[str, str]:
+        frame = getattr(found, made)(table)
+        told = {name: str(frame[name].dtype) for name in frame.columns}
+        return {name: "String" if kind.startswith("Enum(") else kind for name, kind in told.items()}
+
+    empty = backtest([], readings=True)
+    assert len(getattr(empty, made)(table)) == 0
+    assert types(empty) == types(backtest(seeded, readings=True))
 
 
 def test_a_table_that_there_is_not_and_a_library_that_is_missing_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_two_settings_of_one_tape_are_compared_and_their_first_difference_named(
 
 def test_the_newest_session_is_reported_with_what_was_lived(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data" / SESSIONS).mkdir(parents=True)
-    record(tmp_path / "data" / SESSIONS / "one.jsonl.gz", list(random_walk(2, 800)), *EAGER)
+    record(tmp_path / "data" / SESSIONS / "20260105T143000Z-walk.jsonl.gz", list(random_walk(2, 800)), *EAGER)
     done = run("report", "last", "--json")
     assert done.code == 0
     told = json.loads(done.out)

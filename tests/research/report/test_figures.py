@@ -11,7 +11,7 @@ import pytest
 from pipeline.events import SECOND
 from research.report import text, words
 from research.report.compared import compared
-from research.report.gathered import Gathered, Trade
+from research.report.gathered import Costs, Gathered, Trade
 from tests.research.report.gatherings import by_hand, figures, line, walked
 from tests.support.market import START
 
@@ -153,10 +153,26 @@ def test_the_drawdown_is_the_largest_fall_from_a_high() -> None:
 
 def test_streaks_are_told_beside_what_is_usual() -> None:
     found = figures(by_hand([1.0, 1.0, -1.0, -1.0, -1.0, 0.0, -1.0, 1.0, 1.0]))
-    assert (found.streaks["longest_win"], found.streaks["longest_loss"], found.streaks["current"]) == (2, 3, 2)
+    assert (found.streaks["longest_win"], found.streaks["longest_loss"], found.streaks["current"]) == (2, 4, 2)
     assert found.streaks["usual_loss"] is None  # of nine trades nothing is usual
     # Simulated: the mean of the longest run of losses of 200 trades of which half are lost is about 6.99.
     assert figures(by_hand([1.0, -1.0] * 100)).streaks["usual_loss"] == pytest.approx(6.99, abs=0.1)
+
+
+def test_breakeven_leaves_a_run_of_losses_as_it_is() -> None:
+    told = figures(by_hand([1.0, -1.0, -1.0, 0.0, -1.0, 0.0])).streaks
+    assert (told["longest_loss"], told["current"]) == (3, -3)
+
+
+@pytest.mark.parametrize("strategy", ["mine.py:ours", None])
+def test_what_was_expected_of_the_default_strategy_is_told_of_no_other(strategy: str | None) -> None:
+    run = by_hand(luck(-6.0))
+    run.strategy = strategy
+    found = figures(run)
+    assert found.source["strategy"] == (strategy or "strategy not known")
+    assert found.expectation == {}
+    assert not any(said.startswith("Expected") for said in words.answers(found))
+    assert json.loads(text.as_json(found))["expectation"] == {}
 
 
 def test_excursions_are_told_beside_target_and_stop() -> None:
@@ -189,8 +205,45 @@ def test_two_runs_are_put_beside_each_other_with_the_difference() -> None:
     a, b = by_hand(luck(4.0, 80, spread=1.0)), by_hand(luck(0.0, 80, 2, 1.0))
     found = compared((a, figures(a)), (b, figures(b)), [])
     assert found.difference_bp.mean == pytest.approx(4.0, abs=0.5)
-    assert found.sentence.startswith("Beside by hand (other), a trade earned +")
+    assert found.sentence.startswith("A trade earned +")
     assert found.sentence.endswith(" after costs: a difference beyond luck.")
     assert found.table[0] == ["", "by hand", "by hand (other)"]
     nothing = Gathered("none", "tape", [], [], {}, "UTC")
     assert "nothing to compare" in compared((a, figures(a)), (nothing, figures(nothing)), []).sentence
+
+
+def test_the_losers_of_stops_are_in_every_step_of_where_the_money_went() -> None:
+    """Without them the trades that are left look like an edge."""
+    run = by_hand([8.0, 7.0, -30.0] * 20)
+    for number in range(2, 60, 3):
+        trade = run.trades[number]
+        run.trades[number] = Trade(trade.line, Costs(-29.0, 0.5, 0.5, 0.0, -30.0, is_all_quoted=False))
+    found = figures(run)
+    assert (found.money["trades"], found.money["of"], found.money["partly_quoted"]) == (60, 60, 20)
+    assert found.money["steps"][0].bp.mean == pytest.approx((9.0 + 8.0 - 29.0) / 3)
+    assert found.money["steps"][-1].bp.mean == found.luck["net"]["bp"].mean
+    assert "more than luck" not in words.answers(found)[0]
+    assert any("no quote is known at a trigger of 20 trades" in note for note in words.notes(found))
+
+
+def test_of_an_edge_that_is_known_of_some_trades_only_nothing_is_claimed() -> None:
+    run = by_hand([8.0, 7.0, -30.0] * 20)
+    run.trades = [trade if trade.line.pnl > 0 else Trade(trade.line) for trade in run.trades]
+    found = figures(run)
+    assert (found.money["trades"], found.money["of"]) == (40, 60)
+    assert found.luck["gross"]["verdict"] == "not of all trades"
+    said = words.answers(found)[0]
+    assert "in the 40 of 60 trades whose way is known" in said
+    assert "luck" not in said
+    assert found.exits[0]["gross_bp"] is None
+    table = compared((run, found), (run, found), []).table
+    assert table[4][1].endswith(" of 40 trades")
+    assert table[5][1] == words.spanned(found.luck["net"]["bp"])
+
+
+def test_trades_without_any_quote_stay_among_those_with_one() -> None:
+    run = by_hand([5.0] * 20)
+    run.trades[3] = Trade(run.trades[3].line, Costs(5.0, None, 0.0, 0.0, 5.0, is_all_quoted=False))
+    found = figures(run)
+    assert (found.money["trades"], found.money["of"], found.money["partly_quoted"]) == (20, 20, 1)
+    assert found.money["steps"][1].total == 19.0

@@ -194,8 +194,17 @@ def test_twenty_thousand_trades_of_many_symbols_have_room() -> None:
     found = by_hand(chance, symbols=[f"SYM{number}" for number in range(40)])
     seconds = [1_767_623_400 + number for number in range(20_000)]
     found.bars = {f"SYM{number}": Bars(1, seconds, [100 + (s % 977) / 100 for s in seconds]) for number in range(40)}
+    found.open = [
+        {"symbol": f"OPEN{number}", "side": "LONG", "quantity": 1.0, "entry_ts": 0, "entry_price": 5.0, "price": 4.0}
+        | {"open_pnl": float(number)}
+        for number in range(5_000)
+    ]
     text = page(figures(found), found)
     assert len(text.encode()) < LARGEST
+    assert "The 80 worst and the 80 best of 5,000" in text
+    assert text.count("<td>OPEN") == 160
+    assert "Prices of 12 symbols of 40 are shown, those with most trades." in text
+    assert "At most the last 700 of 20,000 trades are marked." in text
     assert "the 80 worst and the 80 best of 20,000" in text
     assert text.startswith("<!doctype html>")
     assert MARK in text[:2_000]

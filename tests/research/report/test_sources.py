@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from actors.engine.core import Core, Input
-from actors.gateway.journal import Run
+from actors.gateway.journal import Run, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal
 from actors.messages import Fact, PositionClosed
 from pipeline.strategy import momentum_burst
@@ -20,7 +24,7 @@ from service.errors import UserError
 from service.recorded import replay
 from service.recorded.decisions import Changes
 from service.recorded.trust import Trust
-from tests.research.report.gatherings import EAGER, record
+from tests.research.report.gatherings import EAGER, figures, line, record
 from tests.support import shared
 from tests.support.market import tape
 
@@ -40,9 +44,47 @@ def stated(events: list[Input], *assignments: str) -> list[tuple[int, Fact]]:
     return said
 
 
-def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]]) -> Path:
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("summary.json", '{"equity": "x"}', "Expected `float | null`, got `str`"),
+        ("summary.json", '{"funnel": 3}', "Expected `object`, got `int`"),
+        ("summary.json", '{"refusals": {"COOLDOWN": "many"}}', "Expected `int`, got `str`"),
+        ("summary.json", "[" * 5_000, "cannot be read"),
+        ("trades.jsonl", '"entry_price":0', "trade 1 has a price or a quantity that is not above 0"),
+        ("trades.jsonl", '"quantity":0', "trade 1 has a price or a quantity that is not above 0"),
+        ("trades.jsonl", '"exit_ts":1' + "0" * 25, "or times that are none"),
+    ],
+)
+def test_a_folder_that_holds_nonsense_is_refused_in_a_sentence(tmp_path: Path, name: str, text: str, said: str) -> None:
+    row = msgspec.json.encode(line(1, 2.0)).decode()
+    key = text.partition(":")[0]
+    wrong = re.sub(f"{key}:[^,]*", text, row) if name == "trades.jsonl" else text
+    (tmp_path / "trades.jsonl").write_text(row + "\n")
+    (tmp_path / name).write_text(wrong + "\n")
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        figures(gather(wanted(tmp_path)))
+    assert name in str(refused.value)
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "walk.jsonl"
+    path.write_bytes(b"")
+
+    def refused(self: Path, *_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match=r"walk\.jsonl cannot be read: Permission denied"):
+        gather(wanted(path))
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(UserError, match=r"walk\.jsonl cannot be read: Permission denied"):
+        resolve(path, tmp_path)
+
+
+def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]], strategy: str = "momentum_burst") -> Path:
     opened = SqliteJournal(folder / JOURNAL, "simulated", durable=False)
-    opened.begin(Run(1, "1", "momentum_burst", "test", True, "paper", {}, str(recording.absolute())))
+    opened.begin(Run(1, "1", strategy, "test", True, "paper", {}, str(recording.absolute())))
     for number, fact in facts:
         opened.append(number, [fact])
     opened.close()
@@ -57,7 +99,7 @@ def events() -> list[Input]:
 @pytest.fixture
 def session(tmp_path: Path, events: list[Input]) -> Path:
     (tmp_path / SESSIONS).mkdir()
-    return record(tmp_path / SESSIONS / "2026-01-05.jsonl.gz", events, *EAGER)
+    return record(tmp_path / SESSIONS / "20260105T143000Z-walk.jsonl.gz", events, *EAGER)
 
 
 def test_a_tape_is_decided_as_replay_decides_it(tmp_path: Path, events: list[Input]) -> None:
@@ -79,7 +121,10 @@ def test_a_folder_says_what_it_does_not_hold_and_takes_no_settings(tmp_path: Pat
     path = tmp_path / "walk.jsonl"
     path.write_bytes(tape(events))
     replay.replay(path, settings.load(assignments=EAGER, environment={}), None, tmp_path / "out")
-    assert "a folder holds no prices" in gather(wanted(tmp_path / "out")).said[0]
+    found = gather(wanted(tmp_path / "out"))
+    assert "a folder holds no prices" in found.said[0]
+    assert "days and hours are those of America/New_York" in found.said[1]
+    assert found.strategy is None
     with pytest.raises(UserError, match="was decided already"):
         gather(wanted(tmp_path / "out", "risk.position_size=2"))
 
@@ -106,6 +151,30 @@ def test_a_session_is_decided_with_its_own_settings_and_compared_with_what_it_di
     assert other.table[2][1:] != other.table[1][1:]
 
 
+@pytest.mark.parametrize(("strategy", "told"), [("momentum_burst", ""), ("mine", "mine")])
+def test_a_journal_says_which_strategy_its_trades_are_of(
+    tmp_path: Path, session: Path, events: list[Input], strategy: str, told: str
+) -> None:
+    path = journal(tmp_path, session, stated(events, *EAGER), strategy)
+    assert gather(wanted(path)).strategy == told
+
+
+def test_how_far_prices_went_is_told_of_the_ticks_that_a_journal_kept(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    facts = stated(events, *EAGER)
+    number, closed = next((number, fact) for number, fact in facts if isinstance(fact, PositionClosed))
+    ticks = [[closed.exit_ts, float(closed.entry_price) * 1.01, 1.0, None, None]]
+    (tmp_path / "without").mkdir()
+    without = gather(wanted(journal(tmp_path / "without", session, facts)))
+    assert not any("how far prices went" in said for said in without.said)
+    kept: Any = TradeTicks(closed.decision, closed.symbol, 2, ticks)
+    path = journal(tmp_path, session, [*facts, (number, kept)])
+    found = gather(wanted(path))
+    assert any(trade.worst is not None for trade in found.trades)
+    assert any("of more than 1,000 some were left out" in said for said in found.said)
+
+
 def test_the_first_difference_between_live_and_replay_is_named(
     tmp_path: Path, session: Path, events: list[Input]
 ) -> None:
@@ -127,6 +196,16 @@ def test_a_session_that_the_journal_does_not_know_is_said_to_be_unknown(
     found = live_beside_replay(session, gather(Wanted(session, NOTHING, trust)), NOTHING, trust)
     assert found.equal is None
     assert "the journal" in found.sentence
+
+
+def test_the_newest_session_is_the_one_that_was_written_last(tmp_path: Path, session: Path) -> None:
+    """The sessions that go on from one are numbered behind its name, and what is no session is none."""
+    later = [f"20260105T143000Z-walk{name}" for name in ("-9.jsonl.gz", "-10.jsonl.gz")]
+    for number, name in enumerate([*later, "zz.jsonl"], 1):
+        path = session.with_name(name)
+        path.write_bytes(b"")
+        os.utime(path, (2e9 + number, 2e9 + number))
+    assert resolve(Path("last"), tmp_path).name == "20260105T143000Z-walk-10.jsonl.gz"
 
 
 def test_a_session_is_found_by_its_name_and_the_newest_as_last(tmp_path: Path, session: Path) -> None:

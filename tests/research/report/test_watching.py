@@ -69,6 +69,26 @@ def test_what_waiting_for_a_fill_costs_is_slippage() -> None:
     assert trade.costs.slippage == pytest.approx(0.01)
 
 
+def closed(entry: Decimal, out: Decimal) -> PositionClosed:
+    """A finished trade of one share, without fees."""
+    return PositionClosed(
+        symbol="A",
+        side=Side.LONG,
+        quantity=Decimal(1),
+        entry_ts=at(3),
+        entry_price=entry,
+        exit_ts=at(3),
+        exit_price=out,
+        exit_reason="TIME",
+        pnl=out - entry,
+        pnl_pct=0.0,
+        fees=Decimal(0),
+        equity=Decimal(1),
+        decision="d",
+        input=2,
+    )
+
+
 def test_an_entry_that_is_asked_for_again_is_measured_from_its_signal() -> None:
     core = Core(CoreSettings(), momentum_burst(StrategySettings()), lambda _: None)
     ways = Ways(core)
@@ -81,26 +101,27 @@ def test_an_entry_that_is_asked_for_again_is_measured_from_its_signal() -> None:
         ways.ordered(order)
         done = Execution(order.id, order.id, "A", order.side, Decimal(1), Decimal(price), at(3))
         ways.filled(OrderFilled(done, "d", 2))
-    closed = PositionClosed(
-        symbol="A",
-        side=Side.LONG,
-        quantity=Decimal(1),
-        entry_ts=at(3),
-        entry_price=Decimal("101.1"),
-        exit_ts=at(3),
-        exit_price=Decimal("100.9"),
-        exit_reason="TIME",
-        pnl=Decimal("-0.2"),
-        pnl_pct=0.0,
-        fees=Decimal(0),
-        equity=Decimal(1),
-        decision="d",
-        input=2,
-    )
-    costs = ways.closed(closed)
+    costs = ways.closed(closed(Decimal("101.1"), Decimal("100.9")))
     assert costs is not None
     # The middle went from 100 to 101, the spread took 0.1 twice, and what came before the second order a whole dollar.
     assert (costs.gross, costs.spread, costs.slippage, costs.net) == (1.0, 0.2, 1.0, -0.2)
+
+
+def test_a_trade_that_a_stop_closed_has_its_costs() -> None:
+    """The stop's own price is its trigger: what the spread cost there is in the slippage."""
+    core = Core(CoreSettings(), momentum_burst(StrategySettings()), lambda _: None)
+    ways = Ways(core)
+    core.run([tick(1, 100.0, 1, 99.9, 100.1)])
+    stop = SubmitOrder("2", "A", OrderSide.SELL, Decimal(1), "d", OrderRole.STOP, stop=Decimal("99"))
+    entry = SubmitOrder("1", "A", OrderSide.BUY, Decimal(1), "d", OrderRole.ENTRY)
+    for order, price in ((entry, "100.1"), (stop, "98.8")):
+        ways.ordered(order)
+        done = Execution(order.id, order.id, "A", order.side, Decimal(1), Decimal(price), at(3))
+        ways.filled(OrderFilled(done, "d", 2))
+    costs = ways.closed(closed(Decimal("100.1"), Decimal("98.8")))
+    assert costs is not None
+    assert (costs.gross, costs.spread, costs.slippage, costs.net) == (-1.0, 0.1, 0.2, -1.3)
+    assert not costs.is_all_quoted
 
 
 def test_without_quotes_the_last_price_is_the_middle_and_no_spread_is_told() -> None:

@@ -123,13 +123,30 @@ def test_a_mean_of_nothing_but_luck_is_outside_about_one_time_in_twenty() -> Non
 
 
 def test_a_share_has_wilsons_interval() -> None:
-    found = share_of([True] * 10 + [False] * 10, alone(20))
-    # Wilson 1927 of 10 in 20: 0.2993 to 0.7007; blocks of one trade each have no effect beyond n / (n - 1).
-    assert found.low == pytest.approx(0.2993, abs=0.008)
-    assert found.high == pytest.approx(0.7007, abs=0.008)
-    none = share_of([False] * 20, alone(20))
+    found = share_of([True] * 30 + [False] * 30, alone(60))
+    # Wilson 1927 of 30 in 60: 0.3773 to 0.6227; blocks of one trade each have no effect beyond n / (n - 1).
+    assert found.low == pytest.approx(0.3773, abs=0.002)
+    assert found.high == pytest.approx(0.6227, abs=0.002)
+    none = share_of([False] * 60, alone(60))
     assert none.low == 0.0
-    assert none.high == pytest.approx(0.1611, abs=0.001)
+    assert none.high == pytest.approx(0.0602, abs=0.001)
+
+
+def test_few_blocks_want_more_than_the_normal() -> None:
+    """Of 4 blocks t(0.975) is 3.182 and t(0.80) 0.978, where the normal has 1.960 and 0.842."""
+    random = Random(3)
+    blocks = Blocks(tuple(number % 4 for number in range(60)), 4, 1, 60)
+    found = mean_of([random.gauss(1, 5) for _ in range(60)], blocks)
+    assert found.blocks == 4
+    assert detectable(found) == pytest.approx((3.1824 + 0.9785) * (found.error or 0), rel=1e-3)
+    needed = trades_needed(found)
+    plain = trades_needed(Interval(found.n, found.mean, found.low, found.high, "BCa", found.error))
+    assert needed is not None
+    assert plain is not None
+    assert plain < needed < plain * 2
+    share = share_of([number // 4 % 2 == 0 for number in range(60)], blocks)
+    assert share.low == pytest.approx(0.339, abs=0.003)  # the normal's is 0.409
+    assert share_of([True, False] * 30, Blocks((0,) * 60, 1, 1, 60)).method == "too few blocks"
 
 
 def test_so_many_trades_as_are_said_to_be_needed_do_tell_it_from_luck() -> None:
@@ -160,3 +177,51 @@ def test_runs_over_the_same_hours_are_compared_in_pairs() -> None:
     later = difference_of(a, b, blocks_of([*at, *(ts + DAY for ts in at)], UTC))
     assert not later.is_above_zero
     assert difference_of(a[:5], b[:5], blocks_of([*at[:5], *at[:5]], UTC)).low is None
+
+
+def claimed(first: range, other: range, seed: int, *, more: float = 0.0, of_day: float = 0.0, each: int = 30) -> float:
+    """Return how often two runs of the same trades, `each` a day, are called different; the first earns `more`."""
+    random = Random(seed)
+    beyond = 0
+    for _ in range(150):
+        days = {day: random.gauss(0, of_day) for day in {*first, *other}}
+        at, values = [], []
+        for day in [*first, *other]:
+            at += [MORNING + day * DAY + random.randrange(20_000) * SECOND for _ in range(each)]
+            values += [days[day] + (12.0 if random.random() < 0.25 else -4.0) for _ in range(each)]
+        count = len(first) * each
+        found = difference_of([one + more for one in values[:count]], values[count:], blocks_of(at, UTC))
+        beyond += found.is_above_zero or found.is_below_zero
+    return beyond / 150
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "of_day"),
+    [
+        (range(1), range(1, 13), 0.0),
+        (range(2), range(2, 14), 0.0),
+        (range(12), range(12), 3.0),
+        (range(10), range(5, 15), 2.0),
+        (range(10), range(10, 22), 3.0),
+    ],
+    ids=["a day", "two days", "the same days", "half of the days", "other days"],
+)
+def test_runs_that_differ_by_luck_alone_are_called_different_one_time_in_twenty(
+    first: range, other: range, of_day: float
+) -> None:
+    assert claimed(first, other, 3, of_day=of_day) <= 0.09
+
+
+def test_runs_that_do_differ_are_called_so() -> None:
+    assert claimed(range(12), range(12), 4, more=3.0, of_day=3.0) >= 0.9
+    assert claimed(range(10), range(10, 22), 4, more=3.0) >= 0.9
+
+
+def test_a_run_of_one_stretch_of_time_is_not_compared() -> None:
+    """Its residuals add up to nothing within its one block: how much of it is luck cannot be seen."""
+    random = Random(6)
+    short = [MORNING + random.randrange(120) * SECOND for _ in range(20)]
+    long = [MORNING + day * DAY + random.randrange(20_000) * SECOND for day in range(1, 4) for _ in range(400)]
+    values = [random.gauss(0, 5) for _ in [*short, *long]]
+    found = difference_of(values[:20], values[20:], blocks_of([*short, *long], UTC))
+    assert (found.method, found.low) == ("too few blocks", None)
