@@ -42,7 +42,8 @@ class Figures(msgspec.Struct):
     not_known: int = 0  # trades whose quotes at the triggers are not known
     fees: float = 0.0
     net: float = 0.0
-    open_positions: int = 0  # at the end, in none of the other figures
+    open_positions: int = 0  # at the end, in none of the figures above
+    open_pnl: float = 0.0  # of these, at the last price, less the fees so far
     exits: dict[str, int] = {}  # trades by the reason of their exit
     exits_net: dict[str, float] = {}  # what these came to, after fees
 
@@ -56,7 +57,7 @@ class Moved(msgspec.Struct):
     """What became of the trades: by the signal that each began with."""
 
     same: int = 0
-    other_exit: int = 0  # the same entry signal, closed at another time, price or reason, or entered at another price
+    other_exit: int = 0  # the same entry signal, closed otherwise or not at all, or entered at another price
     gone: int = 0
     new: int = 0
 
@@ -96,17 +97,43 @@ class WhatIf(msgspec.Struct):
         return min(self.in_all.before.trades, after.trades if after is not None else FEW) < FEW
 
 
+class _Held(NamedTuple):
+    """A position that is open at the end: when it began, and what it would come to at the last price."""
+
+    entry_ts: int
+    pnl: Decimal
+
+
 class _Taken:
     """The decisions of one run."""
 
     def __init__(self) -> None:
         self.costs: list[Costs | None] = []  # of each trade
         self._ways: Ways | None = None
+        self._core: Core | None = None
         self.trades: dict[str, PositionClosed] = {}
         self.signals = self.approved = 0
 
     def begin(self, core: Core) -> None:
-        self._ways = Ways(core)
+        self._core, self._ways = core, Ways(core)
+
+    @property
+    def held(self) -> dict[str, _Held]:
+        """What is open, by the signal that each began with: closed at the last price, without the fee of that."""
+        assert self._core is not None
+        found = {}
+        for symbol, position in self._core.positions.open.items():
+            context = self._core.contexts.get(symbol)
+            price = Decimal(str(context.price)) if context is not None and context.price else position.entry_price
+            value = position.exit_value + position.quantity * price
+            pnl = position.profit_of(position.entered, value, position.fees)
+            found[position.decision] = _Held(position.entry_ts, pnl)
+        return found
+
+    @property
+    def came_to(self) -> dict[str, _Held]:
+        """What each signal that was traded came to, closed or still open."""
+        return self.held | {key: _Held(trade.entry_ts, trade.pnl) for key, trade in self.trades.items()}
 
     def see(self, fact: Fact) -> None:
         ways = self._ways
@@ -134,6 +161,7 @@ class _Taken:
         found.slippage = sum(costs.slippage for costs in known)
         found.not_known = len(self.costs) - len(known)
         found.net, found.open_positions = float(net), summary["open_positions"]
+        found.open_pnl = float(_sum(held.pnl for held in self.held.values()))
         found.wins = sum(trade.pnl > 0 for trade in trades)
         found.losses = sum(trade.pnl < 0 for trade in trades)
         found.breakeven = found.trades - found.wins - found.losses
@@ -148,16 +176,21 @@ def _sum(values: Iterable[Decimal]) -> Decimal:
 
 
 def _moved(before: _Taken, after: _Taken) -> Moved:
-    both = before.trades.keys() & after.trades.keys()
-    same = sum(_course(before.trades[key]) == _course(after.trades[key]) for key in both)
-    return Moved(same, len(both) - same, len(before.trades) - len(both), len(after.trades) - len(both))
+    one, other = before.trades.keys(), after.trades.keys()
+    same = sum(_course(before.trades[key]) == _course(after.trades[key]) for key in one & other)
+    gone, new = one - other - after.held.keys(), other - one - before.held.keys()
+    return Moved(same, len((one | other) - gone - new) - same, len(gone), len(new))
 
 
 def _by_trade(before: _Taken, after: _Taken) -> list[tuple[int, float]]:
-    """Return what each signal that was traded on either side brought more than before, with the time of its entry."""
+    """Return what each signal that was traded on either side brought more than before, with the time of its entry.
+
+    What is open at the end counts at the last price: else to let a loser run would be to have lost nothing.
+    """
+    ones, others = before.came_to, after.came_to
     found = []
-    for key in before.trades | after.trades:
-        one, other = before.trades.get(key), after.trades.get(key)
+    for key in ones | others:
+        one, other = ones.get(key), others.get(key)
         entry = one or other
         assert entry is not None
         found.append((entry.entry_ts, float((other.pnl if other else 0) - (one.pnl if one else 0))))

@@ -77,7 +77,8 @@ def _difference(session: SessionIf) -> dict[str, float] | None:
     before, after = session.before, session.after
     if after is None:
         return None
-    names = ("signals", "approved", "trades", "wins", "losses", "spread", "slippage", "gross", "fees", "net")
+    names = ["signals", "approved", "trades", "wins", "losses", "spread", "slippage", "gross", "fees", "net"]
+    names += ["open_positions", "open_pnl"]
     return {name: getattr(after, name) - getattr(before, name) for name in names}
 
 
@@ -140,6 +141,9 @@ def _in_all(session: SessionIf) -> Table:
         ("net", "P/L net"),
     ):
         table.add_row(label, *_cells([getattr(side, name) for side in sides], session, money=True))
+    table.add_row("still open at the end", *_cells([side.open_positions for side in sides], session))
+    if any(side.open_positions for side in sides):
+        table.add_row("P/L of these at the last price", *_cells([side.open_pnl for side in sides], session, money=True))
     for reason in sorted({reason for side in sides for reason in side.exits}):
         counts = [side.exits.get(reason, 0) for side in sides]
         table.add_row(Text(f"exits {visible(reason)}"), *_cells(counts, session))
@@ -166,6 +170,9 @@ def _by_session(sessions: Sequence[SessionIf]) -> Table:
     table.add_column("session", overflow="fold")
     for name in ("trades", "wins", "P/L net", *(["changed", "difference"] if changed else [])):
         table.add_column(name, justify="right")
+    held = any(side is not None and side.open_positions for each in sessions for side in (each.before, each.after))
+    if held:
+        table.add_column("still open", justify="right")
     for session in sessions:
         before, after = session.before, session.after
         row = [_pair(before, after, "trades"), _pair(before, after, "wins"), figures.money(before.net, grouped=True)]
@@ -173,6 +180,7 @@ def _by_session(sessions: Sequence[SessionIf]) -> Table:
             other = after if after is not None else before
             by = other.net - before.net
             row += [figures.money(other.net, grouped=True), ("+" if by > 0 else "") + figures.money(by, grouped=True)]
+        row += [_pair(before, after, "open_positions")] if held else []
         table.add_row(Text(visible(Path(session.file).name)), *row)
     return table
 
