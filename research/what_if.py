@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,10 +86,11 @@ class Change(msgspec.Struct, frozen=True):
 class WhatIf(msgspec.Struct):
     """Sessions, one after the other and in all."""
 
-    changes: list[Change]  # of any session
+    changes: list[Change]  # of any session, that one side has and the other has not
     sessions: list[SessionIf]
     in_all: SessionIf
     by_trade: Interval | None = None  # of the difference in P/L net of a trade, by the signals that either side traded
+    on_both_sides: list[Change] = []  # of sessions at a broker: their [execution], by which both sides are simulated
 
     @property
     def few(self) -> bool:
@@ -240,13 +242,14 @@ class _Session:
     def is_changed(self) -> bool:
         return self.other != self.strategy or self.own.core != self.changed.core
 
-    def changes(self) -> list[Change]:
-        """Name what is other than it was."""
+    def changes(self) -> tuple[list[Change], list[Change]]:
+        """Name what one side has other than the other, and what both sides have other than it was recorded."""
         before, after = (msgspec.to_builtins(each.core) for each in (self.own, self.changed))
         found = [Change(path, *values) for path, values in _differences(before, after, "")]
         if self.other != self.strategy:
             found.append(Change("--strategy", _named(self.strategy), _named(self.other)))
-        return found
+        both = [change for change in found if self.at_broker and change.setting.startswith("execution.")]
+        return [change for change in found if change not in both], both
 
     def runs(self, out: Path | None) -> list[_Run]:
         """Return how it is to be decided: as it was, beside as it would be; at a broker, as that filled it, first.
@@ -337,14 +340,20 @@ def what_if(
 
         found.append(session.decide(folder, read, say, fail_fast=fail_fast))
         done += tapes.size(session.path) * len(session.runs(None))
+    one_side, both_sides = zip(*(session.changes() for session in sessions), strict=True)
+    by_trade = [change for session in sessions for change in session.by_trade]
+    interval = _interval(by_trade, sessions[0].own.risk.timezone) if by_trade else None
+    return WhatIf(_merged(one_side), found, _in_all(found), interval, _merged(both_sides))
+
+
+def _merged(changes: Iterable[list[Change]]) -> list[Change]:
+    """Return the changes of several sessions, each setting once."""
     named: dict[str, Change] = {}
-    for change in (change for session in sessions for change in session.changes()):
+    for change in chain.from_iterable(changes):
         before = named.setdefault(change.setting, change)
         if before.before != change.before:  # the sessions differed
             named[change.setting] = msgspec.structs.replace(change, before="...")
-    by_trade = [change for session in sessions for change in session.by_trade]
-    interval = _interval(by_trade, sessions[0].own.risk.timezone) if by_trade else None
-    return WhatIf(list(named.values()), found, _in_all(found), interval)
+    return list(named.values())
 
 
 def passes(path: Path, *, changed: bool) -> int:

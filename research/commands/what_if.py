@@ -54,6 +54,9 @@ def show(
     console = Console()
     if found.changes:
         console.print(Text("what would have changed with " + ", ".join(map(_change, found.changes))))
+    if found.on_both_sides:
+        of = "on both sides" if len(found.sessions) == len(_at_broker(found)) else "on both sides of those at a broker"
+        console.print(Text(f"{of}: " + ", ".join(map(_change, found.on_both_sides))))
     console.print(_in_all(found.in_all))
     if len(found.sessions) > 1:
         console.print(_by_session(found.sessions))
@@ -82,11 +85,20 @@ def _difference(session: SessionIf) -> dict[str, float] | None:
     return {name: getattr(after, name) - getattr(before, name) for name in names}
 
 
+def _at_broker(found: WhatIf) -> list[SessionIf]:
+    return [session for session in found.sessions if session.at_broker is not None]
+
+
 def _sentences(found: WhatIf) -> list[str]:
     said = []
-    if not found.changes:
+    if not found.changes and found.on_both_sides:
+        said.append(
+            "only [execution] is changed, by which both sides of a session at a broker are simulated: they are the "
+            "same; --set another setting as well to see what that would have changed"
+        )
+    elif not found.changes:
         said.append("nothing is changed: --set SECTION.KEY=VALUE, --config or --strategy say what is to be other")
-    at_broker = [session for session in found.sessions if session.at_broker is not None]
+    at_broker = _at_broker(found)
     if at_broker:
         which = "the sessions are" if len(at_broker) == len(found.sessions) else f"{len(at_broker)} sessions are"
         which = f"{at_broker[0].file} is" if len(found.sessions) == 1 else which
@@ -98,10 +110,11 @@ def _sentences(found: WhatIf) -> list[str]:
     unknown = max(side.not_known for side in (found.in_all.before, found.in_all.after) if side is not None)
     if unknown:
         said.append(f"of {unknown} trades no quote is known at a trigger: spread and slippage are those of the others")
+    by_trade = found.by_trade if found.changes else None
     if found.few and found.changes:
         said.append(f"too few trades to tell a change from luck: below {FEW}")
-    elif found.by_trade is not None and found.by_trade.low is not None and found.by_trade.high is not None:
-        said.append(_believed(found.by_trade))
+    elif by_trade is not None and by_trade.low is not None and by_trade.high is not None:
+        said.append(_believed(by_trade))
     return said
 
 

@@ -233,10 +233,31 @@ def test_a_brokers_session_is_filled_by_simulation_on_both_sides(run: Run, at_br
 
 
 def test_both_sides_of_a_brokers_session_cost_the_same(at_broker: Path) -> None:
-    found = asked([at_broker], "execution.slippage_bps=2").in_all
+    asked_for = asked([at_broker], "execution.slippage_bps=2")
+    assert asked_for.changes == []
+    assert [(each.setting, each.after) for each in asked_for.on_both_sides] == [("execution.slippage_bps", 2.0)]
+    found = asked_for.in_all
     assert found.before == found.after
     assert found.at_broker is not None
     assert found.at_broker.net > found.after.net
+
+
+def test_what_both_sides_have_is_not_what_changed(run: Run, at_broker: Path, two: list[Path]) -> None:
+    dearer = "--set", "execution.slippage_bps=2"
+    alone = run("replay", at_broker, "--what-if", *dearer, "--text")
+    assert "only [execution] is changed" in alone.err
+    assert "luck" not in alone.err
+    assert "what would have changed" not in alone.out
+    assert "on both sides: execution.slippage_bps 0 -> 2" in alone.out
+    more = run("replay", at_broker, "--what-if", *dearer, "--set", "strategy.profit_target=0.0003", "--text")
+    assert "only [execution]" not in more.err
+    first, second = more.out.splitlines()[:2]
+    assert "strategy.profit_target" in first
+    assert "execution" not in first
+    assert second == "on both sides: execution.slippage_bps 0 -> 2"
+    mixed = asked([at_broker, two[0]], "execution.slippage_bps=2")
+    assert [each.setting for each in mixed.changes] == ["execution.slippage_bps"]  # of the one without a broker
+    assert mixed.on_both_sides == mixed.changes
 
 
 def test_one_brokers_session_with_other_settings_says_that_fills_are_simulated(run: Run, at_broker: Path) -> None:
