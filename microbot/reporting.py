@@ -65,6 +65,8 @@ def report(
 ) -> Report:
     """Report what a run did: `microbot report` as a function. It needs `pip install 'microbot-trading[research]'`.
 
+    As in a backtest, nothing of the environment is read.
+
     Args:
         run: A tape, a recorded session ("last": the newest), a folder of `replay --out`, or a bot's data folder.
         strategy: "FILE.py:NAME", or the name of an installed one; None: the recorded one, else the default one.
@@ -86,7 +88,7 @@ def report(
         folder = Path(data_dir)
         path = sources.resolve(Path(run), folder)
         changes = Changes(*layers(settings), strategy)
-        found = sources.gather(sources.Wanted(path, changes, Trust(folder, trust)))
+        found = sources.gather(sources.Wanted(path, changes, Trust(folder, trust), environment={}))
         figures = figures_of(found)
         figures.note = note or ""
         return Report(figures, found)
