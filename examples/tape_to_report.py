@@ -6,8 +6,8 @@ from collections import Counter
 from microbot import backtest, read_tape, report, sweep
 
 TRIED = {
-    "strategy.entry_threshold": [0.0005, 0.0007, 0.0010],
-    "strategy.profit_target": "0.001:0.002:0.0005",  # as of `microbot sweep --param`
+    "strategy.entry_threshold": "0.0003:0.0005:0.0001",  # as of `microbot sweep --param`
+    "strategy.volatility_guard_threshold": [0.0003, 0.0005],
 }
 
 
@@ -25,7 +25,9 @@ def main(tape: str) -> None:
     print(swept.sentence)
     print(swept.to_pandas()[["setting", *TRIED, "trades", "net"]].sort_values("net").tail(3).to_string(index=False))
 
-    told = report(tape, settings=swept.best)
+    if swept.best is None:  # a report would be of the defaults
+        sys.exit(swept.sentence)
+    told = report(tape, settings=swept.best, note=f"chosen on this tape out of {swept.summary['tried']} settings")
     print(*told.sentences, sep="\n")
     print("the report:", told.to_html("best.report.html"))
 

@@ -62,15 +62,20 @@ def report(
     *,
     strategy: str | None = None,
     settings: SettingsGiven | None = None,
+    note: str | None = None,
     trust: bool = False,
     data_dir: str | PathLike[str] = "data",
 ) -> Report:
     """Report what a run did: `microbot report` as a function. It needs `pip install 'microbot-trading[research]'`.
 
+    As in a backtest, nothing of the environment is read.
+
     Args:
         run: A tape, a recorded session ("last": the newest), a folder of `replay --out`, or a bot's data folder.
         strategy: "FILE.py:NAME", or the name of an installed one; None: the recorded one, else the default one.
         settings: What differs from the defaults, or from those recorded; or the name of a TOML file.
+        note: How the settings were found, if that was on this run ("chosen on this tape out of 9 settings"): it stands
+            above the verdict, and what is above zero is then not called more than luck.
         trust: Run the strategy file that a recording from elsewhere names.
         data_dir: The bot's data folder.
 
@@ -86,5 +91,7 @@ def report(
         folder = Path(data_dir)
         path = sources.resolve(Path(run), folder)
         changes = Changes(*layers(settings), strategy)
-        found = sources.gather(sources.Wanted(path, changes, Trust(folder, trust)))
-        return Report(figures_of(found), found)
+        found = sources.gather(sources.Wanted(path, changes, Trust(folder, trust), environment={}))
+        figures = figures_of(found)
+        figures.note = note or ""
+        return Report(figures, found)

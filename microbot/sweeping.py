@@ -101,7 +101,8 @@ def sweep(
 ) -> SweepResult:
     """Try many settings on the same tapes, and say whether to believe the best one: `microbot sweep` as a function.
 
-    The results are the same for any number of workers. It needs `pip install 'microbot-trading[research]'`.
+    The results are the same for any number of workers; as in a backtest nothing of the environment is read. It needs
+    `pip install 'microbot-trading[research]'`.
 
     Args:
         tapes: A file, or several: days, or symbols.
@@ -137,6 +138,7 @@ def sweep(
             tapes=tuple(dict.fromkeys(map(Path, named))), space=space_from(parameters), method=method, trials=trials,
             seed=seed, objective=objective, least=min_trades, windows=windows, rolling=rolling, purge_s=purge_s,
             engine=engine, on=on, jobs=jobs, check=check, strategy=strategy, config=config, assignments=assignments,
+            environment={},
         )  # fmt: skip
         try:
             return SweepResult(Sweep(question, lambda name: folder or Path("data") / "sweeps" / name).run())

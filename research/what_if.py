@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,8 @@ class Figures(msgspec.Struct):
     not_known: int = 0  # trades of which no quote is known at any trigger
     fees: float = 0.0
     net: float = 0.0
-    open_positions: int = 0  # at the end, in none of the other figures
+    open_positions: int = 0  # at the end, in none of the figures above
+    open_pnl: float = 0.0  # of these, at the last price, less the fees so far
     exits: dict[str, int] = {}  # trades by the reason of their exit
     exits_net: dict[str, float] = {}  # what these came to, after fees
 
@@ -56,7 +58,7 @@ class Moved(msgspec.Struct):
     """What became of the trades: by the signal that each began with."""
 
     same: int = 0
-    other_exit: int = 0  # the same entry signal, closed at another time, price or reason, or entered at another price
+    other_exit: int = 0  # the same entry signal, closed otherwise or not at all, or entered at another price
     gone: int = 0
     new: int = 0
 
@@ -84,10 +86,11 @@ class Change(msgspec.Struct, frozen=True):
 class WhatIf(msgspec.Struct):
     """Sessions, one after the other and in all."""
 
-    changes: list[Change]  # of any session
+    changes: list[Change]  # of any session, that one side has and the other has not
     sessions: list[SessionIf]
     in_all: SessionIf
     by_trade: Interval | None = None  # of the difference in P/L net of a trade, by the signals that either side traded
+    on_both_sides: list[Change] = []  # of sessions at a broker: their [execution], by which both sides are simulated
 
     @property
     def few(self) -> bool:
@@ -96,17 +99,43 @@ class WhatIf(msgspec.Struct):
         return min(self.in_all.before.trades, after.trades if after is not None else FEW) < FEW
 
 
+class _Held(NamedTuple):
+    """A position that is open at the end: when it began, and what it would come to at the last price."""
+
+    entry_ts: int
+    pnl: Decimal
+
+
 class _Taken:
     """The decisions of one run."""
 
     def __init__(self) -> None:
         self.costs: list[Costs | None] = []  # of each trade
         self._ways: Ways | None = None
+        self._core: Core | None = None
         self.trades: dict[str, PositionClosed] = {}
         self.signals = self.approved = 0
 
     def begin(self, core: Core) -> None:
-        self._ways = Ways(core)
+        self._core, self._ways = core, Ways(core)
+
+    @property
+    def held(self) -> dict[str, _Held]:
+        """What is open, by the signal that each began with: closed at the last price, without the fee of that."""
+        assert self._core is not None
+        found = {}
+        for symbol, position in self._core.positions.open.items():
+            context = self._core.contexts.get(symbol)
+            price = Decimal(str(context.price)) if context is not None and context.price else position.entry_price
+            value = position.exit_value + position.quantity * price
+            pnl = position.profit_of(position.entered, value, position.fees)
+            found[position.decision] = _Held(position.entry_ts, pnl)
+        return found
+
+    @property
+    def came_to(self) -> dict[str, _Held]:
+        """What each signal that was traded came to, closed or still open."""
+        return self.held | {key: _Held(trade.entry_ts, trade.pnl) for key, trade in self.trades.items()}
 
     def see(self, fact: Fact) -> None:
         ways = self._ways
@@ -134,6 +163,7 @@ class _Taken:
         found.slippage = sum(costs.slippage for costs in known)
         found.not_known = len(self.costs) - len(known)
         found.net, found.open_positions = float(net), summary["open_positions"]
+        found.open_pnl = float(_sum(held.pnl for held in self.held.values()))
         found.wins = sum(trade.pnl > 0 for trade in trades)
         found.losses = sum(trade.pnl < 0 for trade in trades)
         found.breakeven = found.trades - found.wins - found.losses
@@ -148,16 +178,21 @@ def _sum(values: Iterable[Decimal]) -> Decimal:
 
 
 def _moved(before: _Taken, after: _Taken) -> Moved:
-    both = before.trades.keys() & after.trades.keys()
-    same = sum(_course(before.trades[key]) == _course(after.trades[key]) for key in both)
-    return Moved(same, len(both) - same, len(before.trades) - len(both), len(after.trades) - len(both))
+    one, other = before.trades.keys(), after.trades.keys()
+    same = sum(_course(before.trades[key]) == _course(after.trades[key]) for key in one & other)
+    gone, new = one - other - after.held.keys(), other - one - before.held.keys()
+    return Moved(same, len((one | other) - gone - new) - same, len(gone), len(new))
 
 
 def _by_trade(before: _Taken, after: _Taken) -> list[tuple[int, float]]:
-    """Return what each signal that was traded on either side brought more than before, with the time of its entry."""
+    """Return what each signal that was traded on either side brought more than before, with the time of its entry.
+
+    What is open at the end counts at the last price: else to let a loser run would be to have lost nothing.
+    """
+    ones, others = before.came_to, after.came_to
     found = []
-    for key in before.trades | after.trades:
-        one, other = before.trades.get(key), after.trades.get(key)
+    for key in ones | others:
+        one, other = ones.get(key), others.get(key)
         entry = one or other
         assert entry is not None
         found.append((entry.entry_ts, float((other.pnl if other else 0) - (one.pnl if one else 0))))
@@ -207,13 +242,14 @@ class _Session:
     def is_changed(self) -> bool:
         return self.other != self.strategy or self.own.core != self.changed.core
 
-    def changes(self) -> list[Change]:
-        """Name what is other than it was."""
+    def changes(self) -> tuple[list[Change], list[Change]]:
+        """Name what one side has other than the other, and what both sides have other than it was recorded."""
         before, after = (msgspec.to_builtins(each.core) for each in (self.own, self.changed))
         found = [Change(path, *values) for path, values in _differences(before, after, "")]
         if self.other != self.strategy:
             found.append(Change("--strategy", _named(self.strategy), _named(self.other)))
-        return found
+        both = [change for change in found if self.at_broker and change.setting.startswith("execution.")]
+        return [change for change in found if change not in both], both
 
     def runs(self, out: Path | None) -> list[_Run]:
         """Return how it is to be decided: as it was, beside as it would be; at a broker, as that filled it, first.
@@ -304,14 +340,20 @@ def what_if(
 
         found.append(session.decide(folder, read, say, fail_fast=fail_fast))
         done += tapes.size(session.path) * len(session.runs(None))
+    one_side, both_sides = zip(*(session.changes() for session in sessions), strict=True)
+    by_trade = [change for session in sessions for change in session.by_trade]
+    interval = _interval(by_trade, sessions[0].own.risk.timezone) if by_trade else None
+    return WhatIf(_merged(one_side), found, _in_all(found), interval, _merged(both_sides))
+
+
+def _merged(changes: Iterable[list[Change]]) -> list[Change]:
+    """Return the changes of several sessions, each setting once."""
     named: dict[str, Change] = {}
-    for change in (change for session in sessions for change in session.changes()):
+    for change in chain.from_iterable(changes):
         before = named.setdefault(change.setting, change)
         if before.before != change.before:  # the sessions differed
             named[change.setting] = msgspec.structs.replace(change, before="...")
-    by_trade = [change for session in sessions for change in session.by_trade]
-    interval = _interval(by_trade, sessions[0].own.risk.timezone) if by_trade else None
-    return WhatIf(list(named.values()), found, _in_all(found), interval)
+    return list(named.values())
 
 
 def passes(path: Path, *, changed: bool) -> int:

@@ -20,7 +20,8 @@ FEW = 15
 
 _MS = SECOND / 1_000
 _MOST_BPS = 100.0  # of slippage: more is no slippage
-_NOTABLE_BPS = 0.05
+_RISING = 0.1  # share of fills that more slippage makes dearer, below which limits cap too many of them
+_SAME_BPS = 0.001
 _FAR = 12.0  # means of the exponential beyond which a latency is another thing's: by chance, one in 160,000 is
 _RAGGED = 0.05  # share of orders that are not filled whole at once, from which on liquidity is limited
 _LEAST_RAGGED = 3
@@ -129,7 +130,7 @@ def _fit_liquidity(orders: Sequence[LiveOrder], settings: ExecutionSettings, fou
     if ragged < max(_LEAST_RAGGED, _RAGGED * len(fair)):
         found.settings["liquidity"] = "unlimited"
         return settings
-    patience = _patience(orders, settings)
+    patience = _patience(orders, settings, found)
     settings = _with(settings, liquidity="displayed", latency_jitter_ms=0.0, **patience)
 
     def distance(participation: float, latency_ms: float) -> float:
@@ -152,10 +153,11 @@ def _over(order: LiveOrder) -> int:
     return order.fills[-1].ts if whole else min(order.cancel_ts or order.ended_ts, order.ts + HORIZON)
 
 
-def _patience(orders: Sequence[LiveOrder], settings: ExecutionSettings) -> dict[str, float]:
+def _patience(orders: Sequence[LiveOrder], settings: ExecutionSettings, found: Fit) -> dict[str, float]:
     entries = [order for order in orders if order.order.role is OrderRole.ENTRY and order.cancel_ts is not None]
     waited = [(order.cancel_ts or 0) - order.ts for order in entries]
-    if len(waited) < _LEAST_RAGGED:
+    if len(waited) < FEW:
+        found.too_few["patience"] = len(waited)
         return {}
     return {"patience_s": max(0.1, round(median(waited) / SECOND - settings.latency_ms / 1_000, 1))}
 
@@ -201,6 +203,8 @@ def slippages(orders: Sequence[LiveOrder]) -> list[float]:
 
 
 def _fit_slippage(orders: Sequence[LiveOrder], settings: ExecutionSettings, found: Fit) -> ExecutionSettings:
+    from scipy.stats import wasserstein_distance
+
     live = slippages(orders)
     if len(live) < FEW:
         found.too_few["slippage"] = len(live)
@@ -214,50 +218,51 @@ def _fit_slippage(orders: Sequence[LiveOrder], settings: ExecutionSettings, foun
     models: tuple[Literal["fixed", "random"], ...] = ("fixed", "random")
     for model in models:
         tried = _with(settings, slippage_model=model)
-        bps = round(_mean_reached(orders, tried, wanted), 2)
+        reached, capped = _mean_reached(orders, tried, wanted)
+        bps = round(reached, 2)
         of_it = slippages([imitated(order, _with(tried, slippage_bps=bps)) for order in orders])
-        candidates.append((_wasserstein(live, of_it), model, bps))
-    _, chosen_model, bps = min(candidates)
+        apart = float(wasserstein_distance(live, of_it)) if of_it else math.inf
+        candidates.append((apart, model, bps, capped))
+    _, chosen_model, bps, capped = min(candidates, key=lambda candidate: candidate[:3])
+    if capped is not None:
+        found.notes.append(
+            f"fills were {wanted:.2f} bp worse than the quote on average, and simulated ones come to {capped:.2f} bp "
+            "before their limits hold them: slippage_bps is the least that does, and says nothing of orders "
+            "without a limit"
+        )
     found.settings |= {"slippage_model": chosen_model, "slippage_bps": bps}
     return _with(settings, slippage_model=chosen_model, slippage_bps=bps)
 
 
-def _mean_reached(orders: Sequence[LiveOrder], settings: ExecutionSettings, wanted: float) -> float:
-    """Return the slippage with which the simulated fills cost on average what is wanted; limits cap single ones."""
+def _mean_reached(
+    orders: Sequence[LiveOrder], settings: ExecutionSettings, wanted: float
+) -> tuple[float, float | None]:
+    """Return the slippage with which the simulated fills cost on average what is wanted.
+
+    A limit caps what its fill can cost. Where so many are at theirs that the mean no longer rises, what more slippage
+    would do is not known of these orders: then it is the least with which they cost what they then do, which is the
+    second value, else None.
+    """
 
     def mean(bps: float) -> float:
         of_it = slippages([imitated(order, _with(settings, slippage_bps=bps)) for order in orders])
         return fmean(of_it) if of_it else 0.0
 
-    low, high = 0.0, max(2.0 * wanted, 1.0)
+    low, high = 0.0, min(max(2.0 * wanted, 1.0), _MOST_BPS)
     if mean(low) >= wanted:
-        return 0.0
-    while mean(high) < wanted and high < _MOST_BPS:
-        high *= 2
+        return 0.0, None
+    reached = mean(high)
+    while reached < wanted and high < _MOST_BPS:
+        further = min(2 * high, _MOST_BPS)
+        then = mean(further)
+        if then - reached < _RISING * (further - high):
+            break
+        high, reached = further, then
+    aim = min(wanted, reached - _SAME_BPS)
     for _ in range(12):
         middle = (low + high) / 2
-        low, high = (middle, high) if mean(middle) < wanted else (low, middle)
-    return (low + high) / 2
-
-
-def _wasserstein(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return how far two samples are apart: the mean distance of their quantiles."""
-    if not one or not other:
-        return math.inf
-    at = [(step + 0.5) / 100 for step in range(100)]
-    return fmean(abs(quantile(one, q) - quantile(other, q)) for q in at)
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """Return a quantile of a sample, between its values by the line.
-
-    >>> quantile([1.0, 2.0, 3.0], 0.75)
-    2.5
-    """
-    ordered, place = sorted(values), q * (len(values) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+        low, high = (middle, high) if mean(middle) < aim else (low, middle)
+    return (low + high) / 2, None if reached >= wanted else reached
 
 
 # ------------------------------------------------------------------------------------------- what is left
@@ -265,6 +270,8 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 def compare(orders: Sequence[LiveOrder], settings: ExecutionSettings) -> list[Measured]:
     """Measure these orders as they fared live, and as they fare in the simulator with these settings."""
+    import numpy as np
+
     others = [imitated(order, settings) for order in orders]
     rows = []
     for name, unit, values in (
@@ -278,7 +285,8 @@ def compare(orders: Sequence[LiveOrder], settings: ExecutionSettings) -> list[Me
         error = stdev(live) / math.sqrt(len(live)) if len(live) > 1 else None
         rows.append(Measured(f"{name}, mean", unit, fmean(live), fmean(simulated), error, len(live)))
         for label, q in (("median", 0.5), ("90 %", 0.9)):
-            rows.append(Measured(f"{name}, {label}", unit, quantile(live, q), quantile(simulated, q), orders=len(live)))
+            sides = float(np.quantile(live, q)), float(np.quantile(simulated, q))
+            rows.append(Measured(f"{name}, {label}", unit, *sides, orders=len(live)))
     for name, share in (
         ("filled, of the shares ordered", _fill_ratio),
         ("orders filled whole at once", lambda found: fmean(map(_is_whole, found))),

@@ -54,6 +54,9 @@ def show(
     console = Console()
     if found.changes:
         console.print(Text("what would have changed with " + ", ".join(map(_change, found.changes))))
+    if found.on_both_sides:
+        of = "on both sides" if len(found.sessions) == len(_at_broker(found)) else "on both sides of those at a broker"
+        console.print(Text(f"{of}: " + ", ".join(map(_change, found.on_both_sides))))
     console.print(_in_all(found.in_all))
     if len(found.sessions) > 1:
         console.print(_by_session(found.sessions))
@@ -77,15 +80,25 @@ def _difference(session: SessionIf) -> dict[str, float] | None:
     before, after = session.before, session.after
     if after is None:
         return None
-    names = ("signals", "approved", "trades", "wins", "losses", "spread", "slippage", "gross", "fees", "net")
+    names = ["signals", "approved", "trades", "wins", "losses", "spread", "slippage", "gross", "fees", "net"]
+    names += ["open_positions", "open_pnl"]
     return {name: getattr(after, name) - getattr(before, name) for name in names}
+
+
+def _at_broker(found: WhatIf) -> list[SessionIf]:
+    return [session for session in found.sessions if session.at_broker is not None]
 
 
 def _sentences(found: WhatIf) -> list[str]:
     said = []
-    if not found.changes:
+    if not found.changes and found.on_both_sides:
+        said.append(
+            "only [execution] is changed, by which both sides of a session at a broker are simulated: they are the "
+            "same; --set another setting as well to see what that would have changed"
+        )
+    elif not found.changes:
         said.append("nothing is changed: --set SECTION.KEY=VALUE, --config or --strategy say what is to be other")
-    at_broker = [session for session in found.sessions if session.at_broker is not None]
+    at_broker = _at_broker(found)
     if at_broker:
         which = "the sessions are" if len(at_broker) == len(found.sessions) else f"{len(at_broker)} sessions are"
         which = f"{at_broker[0].file} is" if len(found.sessions) == 1 else which
@@ -99,10 +112,11 @@ def _sentences(found: WhatIf) -> list[str]:
         said.append(
             f"of {unknown} trades no quote is known at any trigger: spread and slippage are those of the others"
         )
+    by_trade = found.by_trade if found.changes else None
     if found.few and found.changes:
         said.append(f"too few trades to tell a change from luck: below {FEW}")
-    elif found.by_trade is not None and found.by_trade.low is not None and found.by_trade.high is not None:
-        said.append(_believed(found.by_trade))
+    elif by_trade is not None and by_trade.low is not None and by_trade.high is not None:
+        said.append(_believed(by_trade))
     return said
 
 
@@ -142,6 +156,9 @@ def _in_all(session: SessionIf) -> Table:
         ("net", "P/L net"),
     ):
         table.add_row(label, *_cells([getattr(side, name) for side in sides], session, money=True))
+    table.add_row("still open at the end", *_cells([side.open_positions for side in sides], session))
+    if any(side.open_positions for side in sides):
+        table.add_row("P/L of these at the last price", *_cells([side.open_pnl for side in sides], session, money=True))
     for reason in sorted({reason for side in sides for reason in side.exits}):
         counts = [side.exits.get(reason, 0) for side in sides]
         table.add_row(Text(f"exits {visible(reason)}"), *_cells(counts, session))
@@ -168,6 +185,9 @@ def _by_session(sessions: Sequence[SessionIf]) -> Table:
     table.add_column("session", overflow="fold")
     for name in ("trades", "wins", "P/L net", *(["changed", "difference"] if changed else [])):
         table.add_column(name, justify="right")
+    held = any(side is not None and side.open_positions for each in sessions for side in (each.before, each.after))
+    if held:
+        table.add_column("still open", justify="right")
     for session in sessions:
         before, after = session.before, session.after
         row = [_pair(before, after, "trades"), _pair(before, after, "wins"), figures.money(before.net, grouped=True)]
@@ -175,6 +195,7 @@ def _by_session(sessions: Sequence[SessionIf]) -> Table:
             other = after if after is not None else before
             by = other.net - before.net
             row += [figures.money(other.net, grouped=True), ("+" if by > 0 else "") + figures.money(by, grouped=True)]
+        row += [_pair(before, after, "open_positions")] if held else []
         table.add_row(Text(visible(Path(session.file).name)), *row)
     return table
 

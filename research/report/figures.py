@@ -65,6 +65,7 @@ class Figures(msgspec.Struct):
     open: list[Row]
     trades: list[Row]
     equity: list[tuple[int, float, float]]  # ts, equity, drawdown (at most 0), after each trade
+    note: str = ""  # how the settings were found, where this run is what they were chosen on: it weakens the verdict
 
 
 def figures_of(found: Gathered) -> Figures:

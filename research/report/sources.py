@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Wanted(msgspec.Struct, frozen=True):
     changes: Changes
     trust: Trust
     progress: Callable[[Path], Any] | None = None  # makes a context whose value is told bytes
+    environment: Mapping[str, str] = os.environ  # where settings of MICROBOT_* are looked for
 
 
 def resolve(named: Path, data_dir: Path) -> Path:
@@ -103,7 +105,12 @@ def _decided(wanted: Wanted, kind: str) -> Gathered:
     path, changes = wanted.path, wanted.changes
     tapes.check(path)
     recorded = tapes.recorded_settings(path)
-    effective = settings_.load(changes.config, changes.assignments, recorded=recorded.settings if recorded else None)
+    effective = settings_.load(
+        changes.config,
+        changes.assignments,
+        recorded=recorded.settings if recorded else None,
+        environment=wanted.environment,
+    )
     chosen = wanted.trust.strategy(path, recorded, changes.strategy, effective)
     said: list[str] = []
     simulated = recorded is not None and replaying.other_orders(recorded, effective, chosen)

@@ -69,7 +69,12 @@ def counted(count: int, name: str) -> str:
 
 
 def verdict(found: Figures) -> str:
-    """Say in a sentence or two what the run came to, and whether that is luck."""
+    """Say in a sentence or two what the run came to, and whether that is luck; a note on the settings comes first."""
+    note = found.note.strip().rstrip(".")
+    return f"{note[0].upper()}{note[1:]}. {_verdict(found)}" if note else _verdict(found)
+
+
+def _verdict(found: Figures) -> str:
     result, net = found.result, found.luck.get("net")
     count = result["trades"]
     if not count or net is None:
@@ -82,6 +87,11 @@ def verdict(found: Figures) -> str:
         )
     said = f"{counted(count, 'trade')} came to {total} after costs: {spanned(net['bp'])} a trade."
     match net["verdict"]:
+        case "above zero" if found.note:
+            return (
+                f"{said} That is above zero, and no proof: on the data that they were chosen on, settings look better "
+                "than they are."
+            )
         case "above zero":
             return f"{said} That is more than luck at the 95 % level, for these settings on this tape."
         case "below zero":
@@ -131,7 +141,7 @@ def _of_edge(found: Figures) -> list[str]:
             f"{found.money['of']:,} trades whose way is known; of all of them nothing can be said."
         ]
     if gross.is_above_zero:
-        said += ", more than luck."
+        said += ", above zero where it was chosen." if found.note else ", more than luck."
     elif gross.is_below_zero:
         said += ", less than bad luck would explain: the signals point the wrong way."
     elif gross.low is not None:

@@ -1,7 +1,8 @@
 """Heat maps of a sweep: what each pair of parameters earns in sample and out of it, on a terminal and as SVG.
 
-Where there are more than two parameters, a field is the median of all settings that share its two values: the best of
-them would show the luck of the search, and not the ground that the best one stands on.
+Where there are more than two parameters, a field is the median of all settings that share its two values and traded:
+the best of them would show the luck of the search, and not the ground that the best one stands on. Where none traded
+there is a dash, and no zero: nothing is known of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rich.text import Text
 from service.errors import UserError, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from research.sweeps.answer import Trades
     from research.sweeps.space import Value
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
 MOST_VALUES = 12
 """Values of a parameter on an axis; of more, such as those that were drawn, neighbours are put together."""
 _MOST_PAIRS = 3  # that are drawn: each further parameter adds many
+_NO_TRADE = "-"
 _WHERE = ("in sample", "out of sample")
 _LOSS, _GAIN = (178, 24, 43), (33, 102, 172)  # the ends of ColorBrewer's RdBu, which colour-blind people tell apart
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One pair of values: the median net result of the settings that have both, and how many they are."""
+    """One pair of values: the median net result of the settings that have both and traded, and how many have both."""
 
     x: str
     y: str
     where: str  # "in sample" or "out of sample"
-    net: float
+    net: float | None  # None: not one of them traded
     settings: int
 
 
@@ -59,8 +61,8 @@ def heat_maps(answer: Answer) -> list[HeatMap]:
     """
     paths, last = answer.question.space.paths, answer.windows[-1]
     nets = (
-        _net(answer.trades, last.begins, last.cut, last.purged).tolist(),
-        _net(answer.trades, last.cut, last.ends).tolist(),
+        _net(answer.trades, last.begins, last.cut, last.purged),
+        _net(answer.trades, last.cut, last.ends),
     )
     many = [place for place in range(len(paths)) if len({sample[place] for sample in answer.samples}) > 1]
     two: list[tuple[int, int | None]] = [(x, y) for x, y in combinations(many, 2)]
@@ -68,13 +70,25 @@ def heat_maps(answer: Answer) -> list[HeatMap]:
     return [_map(answer, x, y, nets) for x, y in pairs]
 
 
-def _net(trades: Trades, begins: int, ends: int, left_by: int | None = None) -> Any:
-    return trades.within(begins, ends, left_by).net()
+def _net(trades: Trades, begins: int, ends: int, left_by: int | None = None) -> list[float | None]:
+    """Return what each setting earned in a stretch of time; None where it made no trade."""
+    found = trades.within(begins, ends, left_by)
+    return [net if count else None for net, count in zip(found.net().tolist(), found.counts().tolist(), strict=True)]
 
 
-def _map(answer: Answer, x: int, y: int | None, nets: Sequence[Sequence[float]]) -> HeatMap:
+def _median(values: Sequence[float | None]) -> float | None:
     from statistics import median
 
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _most(fields: Iterable[Field]) -> float:
+    """Return the end of the scale of colours: the largest result, whatever its sign."""
+    return max((abs(field.net) for field in fields if field.net is not None), default=0.0) or 1.0
+
+
+def _map(answer: Answer, x: int, y: int | None, nets: Sequence[Sequence[float | None]]) -> HeatMap:
     paths = answer.question.space.paths
     columns = _labels([sample[x] for sample in answer.samples])
     rows = _labels([sample[y] if y is not None else "" for sample in answer.samples])
@@ -82,7 +96,7 @@ def _map(answer: Answer, x: int, y: int | None, nets: Sequence[Sequence[float]])
     for number, sample in enumerate(answer.samples):
         shared.setdefault((columns[sample[x]], rows[sample[y] if y is not None else ""]), []).append(number)
     fields = tuple(
-        Field(column, row, where, median(net[number] for number in numbers), len(numbers))
+        Field(column, row, where, _median([net[number] for number in numbers]), len(numbers))
         for where, net in zip(_WHERE, nets, strict=True)
         for (column, row), numbers in shared.items()
     )
@@ -124,7 +138,7 @@ def printed(maps: Sequence[HeatMap]) -> Group:
 
 def _table(each: HeatMap, where: str) -> Table:
     fields = {(field.x, field.y): field for field in each.fields if field.where == where}
-    most = max((abs(field.net) for field in fields.values()), default=0.0) or 1.0
+    most = _most(fields.values())
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("", style="dim")
     if not each.y:  # a column is easier to read than a row
@@ -140,8 +154,8 @@ def _table(each: HeatMap, where: str) -> Table:
 
 
 def _field(field: Field | None, most: float) -> Text:
-    if field is None:
-        return Text("-")
+    if field is None or field.net is None:
+        return Text(_NO_TRADE)
     share = min(abs(field.net) / most, 1.0)
     end = _GAIN if field.net > 0 else _LOSS
     shade = ",".join(str(round(247 + (part - 247) * share)) for part in end)
@@ -154,25 +168,31 @@ def _field(field: Field | None, most: float) -> Text:
 
 def specification(each: HeatMap) -> dict[str, Any]:
     """Return a map as a Vega-Lite specification: in sample and out of it side by side, on one scale of colours."""
-    most = max((abs(field.net) for field in each.fields), default=0.0) or 1.0
+    most = _most(each.fields)
     values = [msgspec.to_builtins(field) for field in each.fields]
     y: dict[str, Any] = {"field": "y", "type": "ordinal", "sort": list(each.rows), "title": each.y or None}
+    no_trade = "datum.net === null"
+    color = {
+        "field": "net",
+        "type": "quantitative",
+        "title": "net, median",
+        "scale": {"scheme": "redblue", "domain": [-most, most]},
+    }
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": values},
-        "mark": {"type": "rect"},
-        "width": {"step": 44},
-        "height": {"step": 30},
-        "encoding": {
-            "column": {"field": "where", "type": "nominal", "title": None, "sort": list(_WHERE)},
-            "x": {"field": "x", "type": "ordinal", "sort": list(each.columns), "title": each.x},
-            "y": y if each.y else y | {"axis": None},
-            "color": {
-                "field": "net",
-                "type": "quantitative",
-                "title": "net, median",
-                "scale": {"scheme": "redblue", "domain": [-most, most]},
+        "facet": {"column": {"field": "where", "type": "nominal", "title": None, "sort": list(_WHERE)}},
+        "spec": {
+            "width": {"step": 44},
+            "height": {"step": 30},
+            "encoding": {
+                "x": {"field": "x", "type": "ordinal", "sort": list(each.columns), "title": each.x},
+                "y": y if each.y else y | {"axis": None},
             },
+            "layer": [
+                {"transform": [{"filter": f"!({no_trade})"}], "mark": {"type": "rect"}, "encoding": {"color": color}},
+                {"transform": [{"filter": no_trade}], "mark": {"type": "text", "text": _NO_TRADE}},
+            ],
         },
     }
 

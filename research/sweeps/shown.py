@@ -84,8 +84,8 @@ def _windows(answer: Answer) -> Table:
             continue
         inside, out = fold.inside, fold.outside
         values = ", ".join(map(_value, answer.samples[fold.chosen]))
-        table.add_row(when, Text(visible(values)), _money(inside.net), f"{inside.trades:,}",
-                      _money(out.net), f"{out.trades:,}")  # fmt: skip
+        earned = _money(out.net) if out.trades else "-"
+        table.add_row(when, Text(visible(values)), _money(inside.net), f"{inside.trades:,}", earned, f"{out.trades:,}")
     return table
 
 
@@ -155,6 +155,8 @@ def _value(value: Any) -> str:
 
 def _figures(figures: Figures) -> str:
     each = figures.per_trade
+    if not figures.trades:
+        return "no trade"
     of_each = "" if each is None else f", {_each(each)} a trade, {figures.wins / figures.trades:.0%} won"
     return f"{_money(figures.net)} in {figures.trades:,} {'trade' if figures.trades == 1 else 'trades'}{of_each}"
 

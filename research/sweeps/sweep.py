@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -56,6 +57,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str | None = None
     config: Path | None = None
     assignments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = os.environ  # where settings of MICROBOT_* are looked for
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -117,7 +119,13 @@ class Sweep:
     def settings(self, tape: Path, sample: Sample) -> Settings:
         """Return the settings that a sample is on a tape. Raises UserError for a value out of range."""
         q = self.question
-        return settings_.load(q.config, q.assignments, flags=q.space.given(sample), recorded=self._recorded[tape])
+        return settings_.load(
+            q.config,
+            q.assignments,
+            flags=q.space.given(sample),
+            recorded=self._recorded[tape],
+            environment=q.environment,
+        )
 
     def _made_corners(self) -> Iterator[Settings]:
         """Yield settings in which each value of each parameter occurs. Raises UserError for one out of range."""

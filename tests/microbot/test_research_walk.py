@@ -21,6 +21,7 @@ from research import cli
 from tests.microbot.test_documents import ROOT
 from tests.service.test_cli import Run, run
 from tests.support.at_broker import record
+from tests.support.market import tape, trade
 from tests.support.shared import SHARED
 
 __all__ = ["cli", "run"]  # which knows the commands that `cli` adds
@@ -109,6 +110,16 @@ def test_the_walk_runs_from_top_to_bottom(
     assert len(compared["sessions"]) == 2
     assert compared["in_all"]["at_broker"]["trades"] > 15
     assert "slippage_bps = 0.5" in (tmp_path / "costs.toml").read_text(encoding="utf-8")
+
+
+def test_the_example_stops_where_no_setting_made_enough_trades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report of the defaults, called that of the best setting, would be of what nobody chose."""
+    monkeypatch.chdir(tmp_path)
+    Path("quiet.jsonl").write_bytes(tape(trade(second, 100.0) for second in range(60)))
+    monkeypatch.setattr(sys, "argv", ["tape_to_report.py", "quiet.jsonl"])
+    with pytest.raises(SystemExit, match="There is nothing to believe: no setting made 10 trades or more"):
+        runpy.run_path(str(ROOT / "examples" / "tape_to_report.py"), run_name="__main__")
+    assert not Path("best.report.html").exists()
 
 
 def test_the_small_morning_of_our_own_is_read_as_one(run: Run, tmp_path: Path) -> None:

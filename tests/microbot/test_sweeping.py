@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from microbot import SweepRefused, SweepResult, UserError, backtest, sweep
+from microbot import SweepRefused, SweepResult, UserError, backtest, report, sweep
 from tests.microbot.test_backtesting import seeded
 
 __all__ = ["seeded"]
@@ -42,6 +42,29 @@ def test_it_says_whether_the_best_is_to_be_believed(swept: SweepResult, tmp_path
     assert swept.summary["folder"] == str(swept.folder) == str(tmp_path / "swept")
     assert "4 settings" in repr(swept)
     assert ("not believed" in repr(swept)) is not swept.believe
+
+
+def test_what_the_environment_sets_is_neither_swept_nor_reported(
+    seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a backtest: the same call gives the same on any machine."""
+
+    def told() -> tuple[Any, Any]:
+        found = sweep(seeded, {"strategy.profit_target": [0.0015]}, engine="exact", on="serial", out=tmp_path / "kept")
+        return found.to_pandas()["net"].tolist(), report(seeded).summary["result"]
+
+    plain = told()
+    monkeypatch.setenv("MICROBOT_RISK__POSITION_SIZE", "7")
+    assert told() == plain
+    assert plain[0] == [pytest.approx(backtest(seeded).summary["total_pnl"])]
+
+
+def test_a_report_of_the_best_says_that_it_was_chosen(seeded: Path) -> None:
+    told = report(seeded, note="chosen on this tape out of 4 settings")
+    assert "more than luck" in report(seeded).sentences[0]
+    assert told.sentences[0].startswith("Chosen on this tape out of 4 settings. ")
+    assert "no proof" in told.sentences[0]
+    assert "**Chosen on this tape out of 4 settings. " in told.to_markdown()
 
 
 def test_what_cannot_be_swept_is_said_in_a_sentence(seeded: Path, tmp_path: Path, swept: SweepResult) -> None:

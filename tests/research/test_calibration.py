@@ -98,6 +98,42 @@ def test_limited_liquidity_is_found(real: Sequence[LiveOrder]) -> None:
     assert by_name["filled, of the shares ordered"].left == pytest.approx(0, abs=0.05)
 
 
+def test_a_patience_of_a_few_cancelled_entries_is_not_fitted(real: Sequence[LiveOrder]) -> None:
+    wide = [
+        msgspec.structs.replace(order, order=_times(order, 40), cancel_ts=order.ts + 3 * SECOND if number < 5 else None)
+        for number, order in enumerate(order for order in real if order.order.role is OrderRole.ENTRY)
+    ]
+    found = fit(as_broker_would(wide, liquidity="displayed", participation=0.25, patience_s=60.0), PLAIN)
+    assert found.settings["liquidity"] == "displayed"
+    assert "patience_s" not in found.settings
+    assert found.too_few == {"patience": 5}
+
+
+def capped(number: int, live_bps: float, cap_bps: float | None) -> LiveOrder:
+    """Return a filled order of which a simulated fill can cost no more than its limit is beyond the quote."""
+    limit = None if cap_bps is None else Decimal(100) * (1 + Decimal(str(cap_bps)) / 10_000)
+    fill = Fill(at(1), Decimal(1), Decimal(100) * (1 + Decimal(str(live_bps)) / 10_000))
+    found = order(limit=limit, market=[Trade("A", at(1), 99.95, 1, 99.9, 100.0)], fills=[fill])
+    sent = msgspec.structs.replace(found.order, id=f"mb-{number}")
+    return msgspec.structs.replace(found, order=sent, status=OrderStatus.FILLED)
+
+
+@pytest.mark.parametrize("without_limit", [0, 2])
+def test_slippage_does_not_run_away_where_limits_cap_what_a_fill_costs(without_limit: int) -> None:
+    orders = [capped(number, 1.47, None if number < without_limit else 1.27) for number in range(40)]
+    found = fit(orders, PLAIN)
+    assert 1.2 <= found.settings["slippage_bps"] <= 2 * 1.47
+    assert any("1.47 bp worse" in note and "limit" in note for note in found.notes)
+    rows = {row.name: row for row in found.measured}
+    assert rows["slippage, mean"].simulated == pytest.approx(1.27, abs=0.1)  # as dear as they can be
+
+
+def test_the_same_fills_without_limits_are_fitted_without_a_note() -> None:
+    found = fit([capped(number, 1.47, None) for number in range(40)], PLAIN)
+    assert found.settings["slippage_bps"] == pytest.approx(1.47, abs=0.01)
+    assert found.notes == []
+
+
 def _times(order: LiveOrder, times: int) -> Any:
     return msgspec.structs.replace(order.order, quantity=order.order.quantity * times)
 
@@ -202,3 +238,8 @@ def test_what_has_no_broker_is_refused(run: Run, session: Path, tmp_path: Path) 
     assert_one_line(run("calibrate", session, session), "named twice")
     (tmp_path / "costs.toml").write_text("")
     assert_one_line(run("calibrate", session, "--out", tmp_path / "costs.toml"), "is there already")
+
+
+def test_without_the_extra_it_says_what_to_install(run: Run, session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert_one_line(run("calibrate", session), "calibrate needs numpy", "microbot-trading[research]")

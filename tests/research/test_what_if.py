@@ -111,6 +111,32 @@ def test_the_trades_are_told_apart_by_the_signal_that_they_began_with(two: list[
     assert asked([shy], "strategy.entry_threshold=0.0005").in_all.moved.new == 2
 
 
+NEVER = "strategy.time_stop_seconds=900", "strategy.profit_target=0.5", "strategy.stop_loss=0.5"
+
+
+def test_a_loser_that_is_let_run_is_no_gain(run: Run, tmp_path: Path) -> None:
+    """What is open at the end counts at the last price: five cents a step below where it was stopped out."""
+    falls = [recorded(tmp_path / f"{n}.jsonl.gz", bursts(1, (False,))) for n in range(16)]
+    found = asked(falls, *NEVER)
+    before, after = found.in_all.before, found.in_all.after
+    assert (before.trades, before.exits, before.open_positions) == (16, {"SL": 16}, 0)
+    assert (after.trades, after.open_positions) == (0, 16)
+    assert after.open_pnl < before.net < 0
+    assert found.by_trade.mean * 16 == pytest.approx(after.open_pnl - before.net)
+    assert found.by_trade.mean < 0
+    assert msgspec.structs.astuple(found.in_all.moved) == (0, 16, 0, 0)  # none is gone
+    back = asked([recorded(tmp_path / "b.jsonl.gz", bursts(1, (False,)), let_run())], "strategy.stop_loss=0.0005")
+    assert msgspec.structs.astuple(back.in_all.moved) == (0, 1, 0, 0)  # nor new
+    assert back.by_trade.mean == pytest.approx(-found.by_trade.mean)
+    shown = run("replay", *falls[:2], *(word for each in NEVER for word in ("--set", each)), "--text").out
+    assert "still open at the end" in shown
+    assert "P/L of these at the last price" in shown
+
+
+def let_run() -> StrategySettings:
+    return msgspec.structs.replace(EAGER, time_stop_seconds=900, profit_target=0.5, stop_loss=0.5)
+
+
 def test_whether_the_difference_can_be_told_from_luck(run: Run, tmp_path: Path) -> None:
     """Each trade costs 2 cents more: no luck is in that. A wider stop helps some trades and hurts others."""
     both = [recorded(tmp_path / f"{n}.jsonl.gz", bursts(60, (True, False, False, n > 1))) for n in (1, 2)]
@@ -207,10 +233,31 @@ def test_a_brokers_session_is_filled_by_simulation_on_both_sides(run: Run, at_br
 
 
 def test_both_sides_of_a_brokers_session_cost_the_same(at_broker: Path) -> None:
-    found = asked([at_broker], "execution.slippage_bps=2").in_all
+    asked_for = asked([at_broker], "execution.slippage_bps=2")
+    assert asked_for.changes == []
+    assert [(each.setting, each.after) for each in asked_for.on_both_sides] == [("execution.slippage_bps", 2.0)]
+    found = asked_for.in_all
     assert found.before == found.after
     assert found.at_broker is not None
     assert found.at_broker.net > found.after.net
+
+
+def test_what_both_sides_have_is_not_what_changed(run: Run, at_broker: Path, two: list[Path]) -> None:
+    dearer = "--set", "execution.slippage_bps=2"
+    alone = run("replay", at_broker, "--what-if", *dearer, "--text")
+    assert "only [execution] is changed" in alone.err
+    assert "luck" not in alone.err
+    assert "what would have changed" not in alone.out
+    assert "on both sides: execution.slippage_bps 0 -> 2" in alone.out
+    more = run("replay", at_broker, "--what-if", *dearer, "--set", "strategy.profit_target=0.0003", "--text")
+    assert "only [execution]" not in more.err
+    first, second = more.out.splitlines()[:2]
+    assert "strategy.profit_target" in first
+    assert "execution" not in first
+    assert second == "on both sides: execution.slippage_bps 0 -> 2"
+    mixed = asked([at_broker, two[0]], "execution.slippage_bps=2")
+    assert [each.setting for each in mixed.changes] == ["execution.slippage_bps"]  # of the one without a broker
+    assert mixed.on_both_sides == mixed.changes
 
 
 def test_one_brokers_session_with_other_settings_says_that_fills_are_simulated(run: Run, at_broker: Path) -> None:

@@ -64,6 +64,19 @@ def test_a_result_is_called_luck_or_more_than_luck_by_its_interval() -> None:
     assert "more than bad luck" in words.verdict(figures(by_hand(luck(-6.0))))
 
 
+def test_settings_chosen_on_the_same_tape_are_never_called_more_than_luck() -> None:
+    found = figures(by_hand(luck(6.0)))
+    found.note = "chosen on this tape out of 400 settings"
+    assert words.verdict(found).startswith("Chosen on this tape out of 400 settings. 60 trades came to ")
+    assert "no proof" in words.verdict(found)
+    for told in (" ".join(words.first_lines(found)), text.as_markdown(found), text.as_json(found)):
+        assert "Chosen on this tape out of 400 settings." in told
+        assert "more than luck" not in told
+    lost = figures(by_hand(luck(-6.0)))
+    lost.note = found.note
+    assert words.verdict(lost).endswith("The loss is more than bad luck.")
+
+
 def test_the_old_expectation_is_answered_with_what_was_found() -> None:
     poor = words.answers(figures(by_hand(luck(-6.0))))
     assert poor[1].startswith("Expected 45 to 55 % wins; found ")

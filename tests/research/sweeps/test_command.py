@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from pipeline.events import Trade
 from research.cli import main
 from research.engine.port import Chosen
 from research.sweeps import sweep as sweeping
@@ -67,6 +69,27 @@ def test_it_says_how_many_before_it_starts_and_ends_with_a_sentence(run: Run) ->
     text = " ".join(drawing.itertext())
     assert drawing.tag.endswith("svg")
     assert all(word in text for word in ("in sample", "out of sample", "strategy.profit_target", "0.0004"))
+
+
+def test_where_no_trade_was_made_there_is_a_dash_and_no_zero(run: Run) -> None:
+    lively = list(seeded_tape(3, 1_500))
+    traded = [event for event in lively if isinstance(event, Trade)]
+    last, span = traded[-1], traded[-1].ts - traded[0].ts
+    quiet = [msgspec.structs.replace(last, ts=last.ts + step * span // 500) for step in range(1, 1_000)]
+    Path("half.jsonl").write_bytes(tape([*lively, *quiet]))
+    done = run("sweep", "half.jsonl", *PARAMETERS, *ALWAYS, "--text")
+    inside, outside = done.out.split("net result in sample")[1].split("net result out of sample")
+    outside = outside.split("best setting")[0]
+    assert "+" in inside.splitlines()[2]
+    assert [line.split()[1:] for line in outside.splitlines()[2:4]] == [["-"] * 3] * 2
+    windows = [line.split() for line in done.out.splitlines() if line.startswith("20") and line.split()[-1] == "0"]
+    assert windows
+    assert all(words[-2] == "-" for words in windows)
+    (folder,) = Path("data/sweeps").iterdir()
+    drawn = ET.parse(folder / "heat-1.svg").getroot()
+    marks = [each for each in drawn.iter() if each.get("aria-roledescription") == "rect mark"]
+    assert len(marks) == 6  # of twelve: those in sample
+    assert [each.text for each in drawn.iter() if each.text == "-"] == ["-"] * 6
 
 
 def test_for_programs_it_is_json_with_every_figure(run: Run) -> None:
