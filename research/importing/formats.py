@@ -38,6 +38,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     looks_like: Callable[[Source], bool]
     read: Read
     keeps_order: bool = False  # its order is a fact; else it is by time
+    named: bool = False  # its symbol stands in the file's name alone
     is_quotes: Callable[[Source], bool] = _never  # and no trades: of equal times they come behind
     zone: Callable[[Source], str] = _utc
     scale: Callable[[Source], float] = _unscaled
@@ -201,6 +202,7 @@ FORMATS: dict[str, Format] = {
             title="LEAN ticks (DATE_trade.zip, DATE_quote.zip)",
             looks_like=lean.looks_like,
             read=lean.read,
+            named=True,
             is_quotes=lean.is_quotes,
             zone=lean.zone_of,
             scale=lean.scale_of,
@@ -217,6 +219,7 @@ FORMATS: dict[str, Format] = {
             title="Binance's dumps (CSV in zip)",
             looks_like=binance.looks_like_dump,
             read=binance.read_dump,
+            named=True,
             is_quotes=binance.is_quotes,
         ),
         Format(name="csv", title="CSV with --columns", looks_like=_is_csv, read=columns.read_csv),

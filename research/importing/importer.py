@@ -17,6 +17,7 @@ from research.importing.checks import Checks
 from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
 from research.importing.ordering import Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
+from research.importing.overlaps import Overlaps, refuse_same
 from research.importing.prints import SalePrints
 from research.importing.sources import HEAD, Source, files_of, found_in, sha256
 from research.importing.times import zone_of
@@ -105,6 +106,7 @@ def run(
     pieces, left_out = pieces_of(paths, options)
     if out is not None and any(piece.source.path.resolve() == out.resolve() for piece in pieces):
         raise UserError(f"--out {out} is one of the files that are imported: choose another name")
+    refuse_same([piece.source for piece in pieces if not piece.format.named])
     total = sum(piece.source.size for piece in pieces)
     with ExitStack() as stack:
         folder = _Folder(out, stack)
@@ -188,6 +190,7 @@ class _Job:
             self._notes.say(sentence)
         self._checks = Checks()
         self._prints = SalePrints()
+        self._overlaps = Overlaps(self._notes)
 
     def run(self, progress: Progress) -> Report:
         """Read, order and check; write if there is a place to."""
@@ -251,6 +254,7 @@ class _Job:
             self._seen = self._seen or len(made) > 0
             yield made
             done.written(len(table))
+        self._overlaps.finish()
         self._checks.finish()
         rest = self._prints.rest()
         if rest is not None:
@@ -266,7 +270,9 @@ class _Job:
 
     def _tables(self, piece: Piece) -> Tables:
         tables = piece.format.read(piece.source, self._options, self._notes)
-        return own.market_only(tables, piece.source, self._notes) if len(self._pieces) > 1 else tables
+        if len(self._pieces) == 1:
+            return tables
+        return self._overlaps.watched(own.market_only(tables, piece.source, self._notes), piece.source.label)
 
     def _keyed(self, piece: Piece) -> Iterator[Keyed]:
         tables = self._tables(piece)
