@@ -34,6 +34,7 @@ _TRADE = ("ms", "price", "size", "exchange", "condition", "suspicious")
 _QUOTE = ("ms", "bid", "bid_size", "ask", "ask_size", "exchange", "condition", "suspicious")
 _CRYPTO = {"trade": _TRADE[:3], "quote": _QUOTE[:5]}
 _MS = 1_000_000
+_LONGEST_DAY = 25 * 3_600_000  # ms: when clocks are put back
 
 
 class _File:
@@ -96,7 +97,9 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     form = Form(names, {name: pa.string() if name in texts else pa.float64() for name in names})
     book = Nbbo()
     for piece in pieces(source, form, notes):
-        ts = file.midnight + np.rint(floats(piece.column("ms")) * _MS).astype(np.int64)
+        ms = floats(piece.column("ms"))
+        within = (ms >= 0) & (ms < _LONGEST_DAY)
+        ts = np.where(within, file.midnight + np.rint(np.where(within, ms, 0.0) * _MS).astype(np.int64), 0)
         if file.kind == "trade":
             yield _trades(source, piece, symbol, ts, file.equity, notes)
         else:

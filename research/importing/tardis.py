@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from research.importing import rows
+from research.importing import rows, times
 from research.importing.csv_rows import Form, floats, pieces, sound, without_symbol, wrong_quotes, wrong_trades
-from research.importing.notes import UNITS, Notes, Options
+from research.importing.notes import Notes, Options
 from research.importing.rows import QUOTE, TRADE
 from research.importing.sources import Source
 from service.errors import UserError
@@ -55,7 +55,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     types |= {theirs: pa.string() if ours == "id" else pa.float64() for theirs, ours in columns.items()}
     for piece in pieces(source, Form(names, types, header=True), notes):
         stamps = [piece.column(name).fill_null(0).to_numpy() for name in ("timestamp", "local_timestamp")]
-        ts = np.where(stamps[0] > 0, *stamps) * UNITS["us"]
+        ts = times.scaled(np.where(stamps[0] > 0, *stamps), "us")
         given = {ours: floats(piece.column(theirs)) for theirs, ours in columns.items() if ours != "id"}
         symbol = piece.column("symbol")
         if columns is _TRADES:
