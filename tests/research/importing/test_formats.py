@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from actors.engine.core import Input
@@ -324,3 +328,23 @@ def test_a_tape_in_milliseconds_is_said_and_imported_with_a_unit(tmp_path: Path)
     with pytest.raises(UserError, match=r"has its times in milliseconds .*; --unit ms imports it"):
         imported(tmp_path, path)
     assert imported(tmp_path, path, options=Options(unit="ms"))[0] == [Trade("A", 1_723_075_200_005 * MS, 1.0, 2.0)]
+
+
+def test_our_recordings_are_read_however_they_are_compressed(tmp_path: Path) -> None:
+    settings = b'{"type":"settings","settings":{"strategy":{"window_size":30}},"version":"1"}\n'
+    trade = b'{"type":"trade","symbol":"A","ts":1723110000000000000,"price":1.0,"size":1}\n'
+    expected = [Trade("A", 1_723_110_000_000_000_000, 1.0, 1.0)]
+    tape = tmp_path / "out" / "tape.parquet"
+    packed = {
+        "r.jsonl.xz": lzma.compress(settings + trade),
+        "r.jsonl.bz2": bz2.compress(settings + trade),
+        "r": pa.Codec("zstd").compress(settings + trade, asbytes=True),
+        "g": gzip.compress(settings + trade),
+        "r.jsonl": settings + trade,
+    }
+    for name, data in packed.items():
+        (tmp_path / name).write_bytes(data)
+        assert imported(tmp_path, tmp_path / name)[0] == expected, name
+        assert columnar.first_line(tape) == settings.rstrip(), name
+    zipped = files.zipped(tmp_path / "r.zip", [("r.jsonl", (settings + trade).decode())])
+    assert (imported(tmp_path, zipped)[0], columnar.first_line(tape)) == (expected, settings.rstrip())
