@@ -68,12 +68,6 @@ def looks_like_dump(source: Source) -> bool:
     return layout(first, source.name) is not None or bool(is_klines)
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a dump holds quotes alone."""
-    found = layout(_first(source), source.name)
-    return found is not None and found[0] is _BOOK
-
-
 def read_dump(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read a dump. Raises UserError for candles, and where no name says the symbol."""
     found = layout(_first(source), source.name)
@@ -83,7 +77,7 @@ def read_dump(source: Source, options: Options, notes: Notes) -> Iterator[pa.Tab
         )
     names, header = found
     name = _NAME.fullmatch(source.name)
-    symbol = options.symbol or (name["symbol"].upper() if name else "")
+    symbol = name["symbol"].upper() if name else options.symbol
     if not symbol:
         raise UserError(f"{source.label} does not say which symbol it is of: --symbol BTCUSDT")
     wanted = ("time", "bid", "bid_size", "ask", "ask_size") if names is _BOOK else ("id", "price", "size", "time")

@@ -69,8 +69,7 @@ class _Reader:
 
     def __init__(self, source: Source, options: Options, notes: Notes, dbn: Any, metadata: Any) -> None:
         self._source, self._notes = source, notes
-        self._fixed = options.symbol
-        self._names = _Names(metadata, notes, source)
+        self._names = _Names(metadata, options.symbol, notes, source)
         self._quoted: dict[int, tuple[int, ...]] = {}  # by instrument: bid, ask and their sizes
         self._layouts = _layouts(dbn)
         self._refusals = _without_ticks(dbn)
@@ -116,7 +115,7 @@ class _Reader:
         stamp = records["ts_recv"] if sampled else records["ts_event"]
         ts = np.where(stamp == _NO_TIME, records["ts_recv"], stamp).astype(np.int64)
         ids = records["instrument_id"]
-        symbol = self._fixed or self._names.of(ids, ts)
+        symbol = self._names.of(ids, ts)
         trades = np.zeros(len(records), bool) if sampled else records["action"] == b"T"
         columns: dict[str, Any] = {}
         quotes = np.zeros(len(records), bool)
@@ -169,8 +168,9 @@ def _price(raw: Numbers) -> Numbers:
 class _Names:
     """Instruments' symbols: as the file's beginning maps them, day by day, or as its records say."""
 
-    def __init__(self, metadata: Any, notes: Notes, source: Source) -> None:
-        self._notes, self._source = notes, source
+    def __init__(self, metadata: Any, given: str, notes: Notes, source: Source) -> None:
+        self._given, self._notes, self._source = given, notes, source
+        self._unnamed: set[int] = set()
         self._spans: dict[int, list[tuple[int, int, str]]] = {}  # ns from, ns before, symbol
         for asked, intervals in metadata.mappings.items():
             for interval in intervals:
@@ -186,6 +186,20 @@ class _Names:
             name = bytes(record["stype_out_symbol"]).rstrip(b"\0").decode("utf-8", "replace")
             self._spans[int(record["instrument_id"])] = [(0, _NONE, name)]
 
+    def _unmapped(self, instrument: int) -> str:
+        """Return what an instrument is called that the file does not name: as a person says, if it is the only one."""
+        self._unnamed.add(instrument)
+        if not self._given:
+            self._notes.say(f"{self._source.label} does not say what instrument {instrument} is called")
+            return str(instrument)
+        if len(self._unnamed) > 1:
+            numbers = " and ".join(map(str, sorted(self._unnamed)))
+            raise UserError(
+                f"{self._source.label} does not name its instruments {numbers}: one --symbol would make one of them; "
+                "leave it out, or ask Databento for the file with its symbols"
+            )
+        return self._given
+
     def of(self, ids: Numbers, ts: Numbers) -> pa.Array:
         """Return the symbol of each."""
         names: dict[str, int] = {}
@@ -193,8 +207,7 @@ class _Names:
         for instrument, mine in rows.groups(ids):
             spans = self._spans.get(instrument)
             if not spans:
-                self._notes.say(f"{self._source.label} does not say what instrument {instrument} is called")
-                spans = [(0, _NONE, str(instrument))]
+                spans = [(0, _NONE, self._unmapped(instrument))]
             codes[mine] = names.setdefault(spans[0][2], len(names))
             for start, end, name in spans[1:]:
                 codes[mine[(ts[mine] >= start) & (ts[mine] < end)]] = names.setdefault(name, len(names))

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.venues import lobster
-from research.importing import own, strangers
+from research.importing import own, rows, strangers
 from research.importing.checks import Checks
 from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
@@ -262,11 +262,12 @@ class _Job:
 
     def _streams(self, done: _Done) -> Iterator[Stream]:
         for place, piece in enumerate(self._pieces):
-            rank = (int(piece.format.is_quotes(piece.source)), place)
+            first, quotes = self._first(piece)
+            rank = (int(quotes), place)
             if self._folder is not None and not piece.format.keeps_order:
                 yield from runs(done.sorting(self._tables(piece)), self._folder.path(), rank, self._notes)
             else:
-                yield Stream(rank, self._first(piece), lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
+                yield Stream(rank, first, lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
 
     def _tables(self, piece: Piece) -> Tables:
         tables = piece.format.read(piece.source, self._options, self._notes)
@@ -278,13 +279,19 @@ class _Job:
         tables = self._tables(piece)
         return kept(tables) if piece.format.keeps_order else in_order(tables, self._notes)
 
-    def _first(self, piece: Piece) -> int:
-        """Return when a file begins, so that it need not be opened before its time has come."""
+    def _first(self, piece: Piece) -> tuple[int, bool]:
+        """Return when a file begins, so that it need not be opened before its time has come; and if it has but quotes.
+
+        Of equal times, quotes come behind the trades of other files: a quote of the same millisecond may be later.
+        """
         if len(self._pieces) == 1:
-            return 0
+            return 0, False
         piece.source.block = HEAD
         tables = piece.format.read(piece.source, self._options, Notes())
         first = next((table for table in tables if len(table)), None)
         tables.close()  # type: ignore[attr-defined]  # it is a generator
         piece.source.block = piece.source.position = 0
-        return int(pa.compute.min(first.column("ts")).as_py()) if first is not None else 0
+        if first is None:
+            return 0, False
+        quotes = not piece.format.keeps_order and bool((rows.numbers(first, "kind") == rows.QUOTE).all())
+        return int(pa.compute.min(first.column("ts")).as_py()), quotes

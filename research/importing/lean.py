@@ -68,11 +68,6 @@ def looks_like(source: Source) -> bool:
     return bool(_INSIDE.fullmatch(source.name) or (source.member and _OUTSIDE.fullmatch(source.path.name)))
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a file holds quotes alone."""
-    return _File(source).kind == "quote"
-
-
 def zone_of(source: Source) -> str:
     """Return the zone that its times are in."""
     return ZONE if _File(source).equity else "UTC"
@@ -91,7 +86,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
             f"{source.label} holds no LEAN ticks but bars, or ticks of another market: it has {file.columns} columns; "
             "take DATE_trade.zip and DATE_quote.zip out of the folder tick/"
         )
-    symbol = options.symbol or file.symbol
+    symbol = file.symbol or options.symbol
     names = (_TRADE if file.kind == "trade" else _QUOTE) if file.equity else _CRYPTO[file.kind]
     texts = ("exchange", "condition", "suspicious")
     form = Form(names, {name: pa.string() if name in texts else pa.float64() for name in names})

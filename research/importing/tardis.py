@@ -37,11 +37,6 @@ def looks_like(source: Source) -> bool:
     return _header(source)[: len(_BEGIN)] == _BEGIN
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a file holds quotes alone."""
-    return "side" not in _header(source)
-
-
 def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read trades, quotes or snapshots. Raises UserError for what holds neither."""
     names = _header(source)

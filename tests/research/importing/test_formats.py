@@ -348,3 +348,28 @@ def test_our_recordings_are_read_however_they_are_compressed(tmp_path: Path) -> 
         assert columnar.first_line(tape) == settings.rstrip(), name
     zipped = files.zipped(tmp_path / "r.zip", [("r.jsonl", (settings + trade).decode())])
     assert (imported(tmp_path, zipped)[0], columnar.first_line(tape)) == (expected, settings.rstrip())
+
+
+def test_a_symbol_that_is_given_is_of_files_that_say_none(tmp_path: Path) -> None:
+    every = files.everything(tmp_path)
+    plain = files.written(tmp_path / "ticks.csv", "ts,price,size\n1723075200007,7,1\n")
+    record = files.dbn_record(1_719_878_280_000_000_001, "T", 99, 1, (99, 1), (101, 2))
+    named = files.written(tmp_path / "named.dbn", files.dbn(record))
+    given = (every["binance"], every["lean"], plain, named)
+    found, report = imported(tmp_path, *given, options=Options(symbol="SOLUSDT"))
+    assert set(report.info.symbols) == {"BTCUSDT", "AIG", "SOLUSDT", "QQQ"}
+    assert [event.symbol for event in found if isinstance(event, Trade) and event.price == 7.0] == ["SOLUSDT"]
+
+
+def test_instruments_of_databento_without_names_are_not_made_one(tmp_path: Path) -> None:
+    def record(instrument: int) -> bytes:
+        made = bytearray(files.dbn_record(1_719_878_280_000_000_001, "T", 99, 1, (99, 1), (101, 2)))
+        made[4:8] = instrument.to_bytes(4, "little")
+        return bytes(made)
+
+    options = Options(symbol="SPY")
+    found, _ = imported(tmp_path, files.written(tmp_path / "a.dbn", files.dbn(record(7), record(8))), options=options)
+    assert [event.symbol for event in found if isinstance(event, Trade)] == ["QQQ", "SPY"]
+    two = files.written(tmp_path / "b.dbn", files.dbn(record(8), record(9)))
+    with pytest.raises(UserError, match="does not name its instruments 8 and 9"):
+        imported(tmp_path, two, options=options)

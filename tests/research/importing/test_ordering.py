@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -20,6 +22,7 @@ from research.importing.notes import Notes, Options
 from research.importing.ordering import Disordered, Stream, in_order, kept, merged, runs
 from research.importing.prints import SalePrints
 from service.recorded import columnar
+from tests.research.importing import files
 
 STEPS = st.lists(st.integers(0, 3), max_size=12)
 
@@ -202,3 +205,25 @@ def events_of(table_: pa.Table) -> list[Input]:
 def test_quotes_are_left_alone_by_conditions() -> None:
     made = rows.of_events([Quote("A", 5, 1.0, 2.0), Trade("A", 6, 1.5, 1.0)])
     assert events_of(SalePrints().apply(made)) == [Quote("A", 5, 1.0, 2.0), Trade("A", 6, 1.5, 1.0)]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "databento"])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_of_equal_times_trades_come_before_quotes_of_another_file(form: str, shuffled: bool, tmp_path: Path) -> None:
+    """Whatever the files are called: a quote of the same millisecond may be later than the trade."""
+    at = [3, 1, 2] if shuffled else [1, 2, 3]
+    ns = [1_723_110_000_000_000_000 + 1_000_000 * n for n in at]
+    if form == "databento":
+        first = files.dbn(*(files.dbn_record(ts, "A", 99, 1, (99, n), (101, 2)) for n, ts in enumerate(ns, 1)))
+        files.written(tmp_path / "a.dbn", first)
+        second = files.dbn(*(files.dbn_record(ts, "T", 99, 1, (99, 1), (101, 2)) for ts in ns))
+        files.written(tmp_path / "b.dbn", second)
+    else:
+        quotes = pa.table({"ts": ns, "symbol": ["A"] * 3, "bid": [99.0] * 3, "ask": [101.0] * 3})
+        trades = pa.table({"ts": ns, "symbol": ["A"] * 3, "price": [100.0] * 3, "size": [1.0] * 3})
+        write = pa.csv.write_csv if form == "csv" else pa.parquet.write_table
+        write(quotes, tmp_path / f"a.{form}")
+        write(trades, tmp_path / f"b.{form}")
+    importer.run([tmp_path], tmp_path / "t.parquet", Options())
+    found = [event for batch in columnar.events(tmp_path / "t.parquet") for event in batch]
+    assert [type(event) for event in found] == [Trade, Quote] * 3
