@@ -27,7 +27,8 @@ SCALE = 10_000.0
 """By which prices of equities are divided."""
 
 _INSIDE = re.compile(
-    r"(?P<date>\d{8})_(?P<symbol>.+?)_(?:(?P<kind>trade|quote)_tick|tick_(?P<other>trade|quote))(?:_\w+)?\.csv", re.I
+    r"(?P<date>\d{8})_(?P<symbol>.+?)_(?:(?P<kind>trade|quote)_tick|tick_(?P<other>trade|quote))(?P<tail>_\w+)?\.csv",
+    re.I,
 )
 _OUTSIDE = re.compile(r"(?P<date>\d{8})_(?P<kind>trade|quote)\.(?:zip|csv)", re.I)
 _TRADE = ("ms", "price", "size", "exchange", "condition", "suspicious")
@@ -47,6 +48,7 @@ class _File:
         self.date = found["date"] if found else ""
         self.symbol = (inside["symbol"] if inside else source.path.parent.name if outside else "").upper()
         first = source.head.split(b"\n", 1)[0].decode("utf-8", "replace")
+        self.tail = (inside and inside["tail"]) or ""
         self.columns = first.count(",") + 1 if first.strip() else 0
         self.equity = self.columns in (len(_TRADE), len(_QUOTE))
 
@@ -81,6 +83,8 @@ def scale_of(source: Source) -> float:
 def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read ticks. Raises UserError for bars."""
     file = _File(source)
+    if file.tail:
+        raise UserError(f"{source.label} holds LEAN's options or futures ({source.name}): take equities or crypto")
     if not file.is_ticks:
         raise UserError(
             f"{source.label} holds no LEAN ticks but bars, or ticks of another market: it has {file.columns} columns; "
