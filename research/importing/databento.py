@@ -71,6 +71,7 @@ class _Reader:
         self._source, self._notes = source, notes
         self._names = _Names(metadata, options.symbol, notes, source)
         self._quoted: dict[int, tuple[int, ...]] = {}  # by instrument: bid, ask and their sizes
+        self._publisher: int | None = None
         self._layouts = _layouts(dbn)
         self._refusals = _without_ticks(dbn)
 
@@ -120,6 +121,7 @@ class _Reader:
         columns: dict[str, Any] = {}
         quotes = np.zeros(len(records), bool)
         if "bid_px_00" in names:
+            self._of_one_venue(records)
             bid, ask = _price(records["bid_px_00"]), _price(records["ask_px_00"])
             quotes = ~trades & self._changed(records, ids, ~trades)
             one_sided = quotes & ~((bid > 0) & (ask > 0))
@@ -140,6 +142,19 @@ class _Reader:
         made = rows.table(np.where(trades, TRADE, QUOTE).astype(np.int8), symbol, ts, **columns)
         kept = trades | quotes
         return made if kept.all() else made.filter(pa.array(kept))
+
+    def _of_one_venue(self, records: Numbers) -> None:
+        """Raise UserError for books of several venues, each by itself: in one they would jump between them."""
+        if "bid_pb_00" in (records.dtype.names or ()) or not len(records):
+            return  # the best of all venues
+        found = records["publisher_id"]
+        self._publisher = int(found[0]) if self._publisher is None else self._publisher
+        other = np.flatnonzero(found != self._publisher)
+        if len(other):
+            raise UserError(
+                f"{self._source.label} holds the books of several venues (publishers {self._publisher} and "
+                f"{int(found[other[0]])}), each by itself: ask Databento for the best of all, as cmbp-1, or one venue"
+            )
 
     def _changed(self, records: Numbers, ids: Numbers, among: Numbers) -> Numbers:
         """Return which records, of those that are looked at, show another best bid or ask than the one before."""
