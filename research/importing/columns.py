@@ -107,6 +107,9 @@ def chosen(label: str, names: Sequence[str], options: Options, header: bool) -> 
     """Return which column is which, as a person said or by their names. Raises UserError."""
     found = guessed(names) if header else {}
     for ours, theirs in options.columns.items():
+        if theirs == "-" and theirs not in names:
+            found.pop(ours, None)
+            continue
         name = theirs
         if theirs not in names and theirs.isdecimal() and 0 < int(theirs) <= len(names):
             name = names[int(theirs) - 1]
@@ -251,10 +254,27 @@ class _Convert:
         prints = None
         if "conditions" in texts:
             prints, texts["conditions"] = rows.kinds_of_prints(texts["conditions"], "")
+            self._look_at(prints, texts["conditions"])
         symbol = texts.pop("symbol", self._options.symbol)
         made = rows.table(kind, symbol, ts, **given, **texts, print=prints)
         kept = sound(self._source, piece, self._notes, wrong)
         return made if kept is None else made.filter(pa.array(kept))
+
+    def _look_at(self, prints: pa.Array, conditions: pa.Array) -> None:
+        """Raise UserError where conditions are of another form than codes: no print of the file would be a tick."""
+        said = conditions.drop_null()
+        if self._conditions_known or not len(said):
+            return
+        self._conditions_known = True
+        unknown = np.asarray(prints.drop_null()) & rows.UNKNOWN > 0
+        numeric = pa.compute.match_substring_regex(said, "^[0-9]+(,[0-9]+)*$")
+        if 2 * int(unknown.sum()) > len(unknown) or pa.compute.all(numeric).as_py():
+            raise UserError(
+                f"{self._source.label}: its conditions are of a form that is not known ({said[0]}): those of the tapes "
+                "are letters, as @ and F I; --columns conditions=- leaves them out, and every print is a tick"
+            )
+
+    _conditions_known = False
 
     def _kinds(self, ts: Numbers, given: dict[str, Numbers]) -> tuple[int | Numbers, dict[str, Numbers]]:
         """Return what rows are, and what is wrong with them: a row without a price is a quote, if it may be one."""

@@ -373,3 +373,50 @@ def test_instruments_of_databento_without_names_are_not_made_one(tmp_path: Path)
     two = files.written(tmp_path / "b.dbn", files.dbn(record(8), record(9)))
     with pytest.raises(UserError, match="does not name its instruments 8 and 9"):
         imported(tmp_path, two, options=options)
+
+
+def with_conditions(folder: Path, *conditions: str) -> Path:
+    """Write CSV with a trade of each of the conditions, a second apart."""
+    rows = "".join(f'{1_723_110_000 + at},A,100,5,"{text}"\n' for at, text in enumerate(conditions))
+    return files.written(folder / "c.csv", "ts,symbol,price,size,conditions\n" + rows)
+
+
+def test_conditions_of_taq_are_a_code_a_character(tmp_path: Path) -> None:
+    found, report = imported(tmp_path, with_conditions(tmp_path, "@", "@F", "@F I", "@ TI", "F"))
+    assert [event.size for event in found if isinstance(event, Trade)] == [5.0, 5.0, 10.0]
+    assert {kind: count for kind, (count, _) in report.prints.counted.items()} == {
+        PrintKind.VOLUME: 1,
+        PrintKind.EXTENDED: 1,
+    }
+
+
+@pytest.mark.parametrize("conditions", [("14,41", "", "14"), ("12",), ("1", "4"), ("Regular", "Odd Lot", "@")])
+def test_conditions_of_another_form_are_not_guessed(conditions: tuple[str, ...], tmp_path: Path) -> None:
+    path = with_conditions(tmp_path, *conditions)
+    with pytest.raises(UserError, match=r"its conditions are of a form that is not known .*--columns conditions=- lea"):
+        imported(tmp_path, path)
+    found, _ = imported(tmp_path, path, options=Options(columns={"conditions": "-"}))
+    assert found == [Trade("A", (1_723_110_000 + at) * 1000 * MS, 100.0, 5.0) for at in range(len(conditions))]
+
+
+def test_options_and_futures_of_lean_are_not_taken_for_one_equity(tmp_path: Path) -> None:
+    rows = "34200000,12000,1,C,0,0\n"
+    members = {
+        "20140606_trade_american.zip": [f"20140606_aapl_trade_tick_american_{n}_20140606.csv" for n in ("call", "put")],
+        "20131007_trade.zip": [f"20131007_es_trade_tick_2013{n}.csv" for n in (10, 12)],
+    }
+    for name, inside in members.items():
+        path = files.zipped(tmp_path / name, [(member, rows) for member in inside])
+        with pytest.raises(UserError, match="holds LEAN's options or futures"):
+            imported(tmp_path, path)
+
+
+def test_books_of_several_venues_are_not_one_book(tmp_path: Path) -> None:
+    records = []
+    for publisher in (81, 82):
+        made = bytearray(files.dbn_record(1_719_878_280_000_000_001, "A", 99, 1, (99, 1), (101, 2)))
+        made[2:4] = publisher.to_bytes(2, "little")
+        records.append(bytes(made))
+    assert len(imported(tmp_path, files.written(tmp_path / "a.dbn", files.dbn(records[0])))[0]) == 1
+    with pytest.raises(UserError, match=r"books of several venues .publishers 81 and 82., each by itself"):
+        imported(tmp_path, files.written(tmp_path / "b.dbn", files.dbn(*records)))
