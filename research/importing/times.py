@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,15 +21,21 @@ _SHORT = {"seconds": "s", "milliseconds": "ms", "microseconds": "us"}
 _LONG = {"ns": "nanoseconds", **{short: long for long, short in _SHORT.items()}}
 _FIRST, _LAST = 978_307_200, 4_102_444_800  # seconds since 1970: 2001 to 2100
 
-_DECIMAL = pa.decimal128(22, 9)
+_DIGITS_OF_SECONDS = 10
+_DECIMAL = pa.decimal128(27, 9)  # times a unit of ten digits it has 38, which is the most
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 
 
-def kind_of(example: str) -> pa.DataType:
-    """Return the type that a column of times is read as, by one of them. Raises ValueError for what is none."""
+def kind_of(example: str, others: Sequence[str] = ()) -> pa.DataType:
+    """Return the type that a column of times is read as, by one of them. Raises ValueError for what is none.
+
+    Whole numbers of seconds may stand among those with decimals, so that the `others` are looked at as well; times of
+    ten digits may have some further on than is looked.
+    """
     if (found := _NUMBER.fullmatch(example)) is not None:
-        return _DECIMAL if found[1] else pa.int64()
+        parted = found[1] or any((other := _NUMBER.fullmatch(text)) and other[1] for text in others)
+        return _DECIMAL if parted or len(example) <= _DIGITS_OF_SECONDS else pa.int64()
     kind = pa.timestamp("ns", "UTC") if _ZONED.search(example) else pa.timestamp("ns")
     try:
         pa.array([example]).cast(kind)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+from datetime import time
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from actors.engine.core import Input
@@ -300,6 +302,7 @@ def test_csv_rows_that_cannot_be_read_are_refused_with_their_lines_and_the_rest_
     [
         ("1723075200", 1_723_075_200_000_000_000),
         ("1723075200.123456789", 1_723_075_200_123_456_789),
+        ("1723075200123456.5", 1_723_075_200_123_456_500),
         ("1723075200123.25", 1_723_075_200_123_250_000),
         ("1723075200123456", 1_723_075_200_123_456_000),
         ("1723075200123456789", 1_723_075_200_123_456_789),
@@ -420,3 +423,62 @@ def test_books_of_several_venues_are_not_one_book(tmp_path: Path) -> None:
     assert len(imported(tmp_path, files.written(tmp_path / "a.dbn", files.dbn(records[0])))[0]) == 1
     with pytest.raises(UserError, match=r"books of several venues .publishers 81 and 82., each by itself"):
         imported(tmp_path, files.written(tmp_path / "b.dbn", files.dbn(*records)))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("quiet", [0, 300])
+def test_whole_seconds_may_come_before_those_with_decimals(form: str, quiet: int, tmp_path: Path) -> None:
+    start = 1_723_110_000
+    times = [*(str(start + at) for at in range(quiet)), str(start + quiet), f"{start + quiet}.5"]
+    path = files.written(tmp_path / "a.csv", "\n".join(["ts,price,size", *(f"{ts},1,1" for ts in times), ""]))
+    if form == "parquet":
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"ts": times, "price": [1.0] * len(times), "size": [1.0] * len(times)}), path)
+    found, report = imported(tmp_path, path, options=Options(symbol="A"))
+    assert not report.notes.counts
+    assert [event.ts - start * 1000 * MS for event in found[-2:] if isinstance(event, Trade)] == [
+        quiet * 1000 * MS,
+        quiet * 1000 * MS + 500 * MS,
+    ]
+
+
+@pytest.mark.parametrize("broken", ["", "1723110000002, A, x, 5\n"])
+def test_texts_are_read_alike_whether_or_not_a_row_of_theirs_is_broken(broken: str, tmp_path: Path) -> None:
+    rows = "\nts, symbol, price, size, id\n1723110000000, NA, 100, 5, null\n1723110000001, A, NA, 5, \n"
+    path = files.written(tmp_path / "a.csv", rows + "1723110000001, A, 1, 5,\n" + broken.replace("5\n", "5, 1\n"))
+    found, report = imported(tmp_path, path)
+    assert found == [
+        Trade("NA", 1_723_110_000_000 * MS, 100.0, 5.0, None, None, "null"),
+        Trade("A", 1_723_110_000_001 * MS, 1.0, 5.0),
+    ]
+    refused = {reason: found_.line for reason, found_ in report.notes.refused.items()}
+    assert refused == {"no price above 0": 4, **({NO_ROW: 6} if broken else {})}
+
+
+def test_parquet_that_is_damaged_or_of_other_types_is_said(tmp_path: Path) -> None:
+    count = 20_000
+    ts = [1_723_110_000_000_000_000 + at * 7919 for at in range(count)]
+    price = [1 + (at * 7919 % 10_007) / 10_007 for at in range(count)]
+    whole = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"ts": ts, "price": price, "size": price}), whole)
+    damaged = bytearray(whole.read_bytes())
+    damaged[3000:60_000] = bytes(byte ^ 0x5A for byte in damaged[3000:60_000])
+    (tmp_path / "b.parquet").write_bytes(damaged)
+    with pytest.raises(UserError, match=r"b\.parquet cannot be read: it is damaged"):
+        imported(tmp_path, tmp_path / "b.parquet", options=Options(symbol="A"))
+    columns = {"ts": [1_723_110_000_000], "price": [1.0], "size": [1.0], "conditions": [["@"]]}
+    for name, values, expected in (
+        ("ts", [time(9, 30)], "its column ts holds time64"),
+        ("ts", [True], "its column ts holds bool"),
+        ("price", [[1.0]], "its columns hold no trades or quotes"),
+        ("conditions", [[14, 41]], "its columns hold no trades or quotes"),
+    ):
+        pq.write_table(pa.table(columns | {name: values}), whole)
+        with pytest.raises(UserError, match=expected):
+            imported(tmp_path, whole, options=Options(symbol="A"))
+
+
+def test_a_column_is_not_two_things(tmp_path: Path) -> None:
+    path = files.written(tmp_path / "a.csv", "ts,symbol,price,size\n1723110000000,A,100,5\n")
+    with pytest.raises(UserError, match="the column ts cannot be ts and id: name another one"):
+        imported(tmp_path, path, options=Options(columns={"id": "ts"}))
