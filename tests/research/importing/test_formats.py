@@ -16,7 +16,7 @@ import pytest
 from actors.engine.core import Input
 from pipeline.events import Clock, Gap, Prints, Quote, Refused, Trade
 from pipeline.venues.conditions import PrintKind
-from research.importing import importer
+from research.importing import alpaca_pages, importer
 from research.importing.notes import NO_ROW, SUSPICIOUS, Options
 from service.errors import UserError
 from service.recorded import columnar
@@ -276,6 +276,23 @@ def test_pages_of_history_are_read_however_they_are_laid_out(tmp_path: Path) -> 
     }
     for text in texts.values():
         assert imported(tmp_path, files.written(tmp_path / "p.json", text))[0] == EXPECTED["alpaca-history"]
+
+
+def test_a_page_over_many_lines_is_decoded_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not once for each of its items: a day of them would take hours."""
+    item = {"t": "2024-08-08T13:30:00.1Z", "x": "V", "p": 100.1, "s": 5, "c": ["@"], "z": "C"}
+    page = {"trades": {"AAPL": [{**item, "i": number} for number in range(1000)]}, "next_page_token": None}
+    sizes: list[int] = []
+
+    def counted(text: bytes) -> list[alpaca_pages._Page] | None:
+        sizes.append(len(text))
+        return decoded(text)
+
+    decoded = alpaca_pages._decoded
+    monkeypatch.setattr(alpaca_pages, "_decoded", counted)
+    path = files.written(tmp_path / "p.json", msgspec.json.format(msgspec.json.encode(page), indent=2))
+    assert len(imported(tmp_path, path)[0]) == 1000
+    assert sum(sizes) < 4 * path.stat().st_size
 
 
 def test_lean_crypto_is_in_utc_and_unscaled(tmp_path: Path) -> None:
