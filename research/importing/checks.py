@@ -268,7 +268,7 @@ class Checks:
         return sorted(every, key=lambda found: (-found.trades - found.quotes, found.symbol))
 
     def picture(self, symbol: str) -> Picture:
-        """Return a symbol's prices and volumes by minute."""
+        """Return a symbol's prices and volumes over time."""
         return self._symbols[symbol].picture
 
 

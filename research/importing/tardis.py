@@ -41,7 +41,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read trades, quotes or snapshots. Raises UserError for what holds neither."""
     names = _header(source)
     columns = next((known for known in (_QUOTES, _BOOKS, _TRADES) if known.keys() <= set(names)), None)
-    if columns is None or "is_snapshot" in names:
+    if columns is None or "is_snapshot" in names or "liquidations" in source.name.lower():
         raise UserError(
             f"{source.label} holds neither trades nor quotes of Tardis ({', '.join(names[4:])}): take trades, quotes, "
             "book_ticker or book_snapshot_5"
