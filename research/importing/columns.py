@@ -25,7 +25,7 @@ from research.importing.csv_rows import (
 )
 from research.importing.notes import Notes, Options, Unit
 from research.importing.rows import QUOTE, TRADE, Numbers
-from research.importing.sources import Block, Source
+from research.importing.sources import BLOCK, Block, Source
 from service.errors import UserError
 
 OURS = ("ts", "price", "size", "symbol", "bid", "ask", "bid_size", "ask_size", "id", "conditions")
@@ -63,6 +63,7 @@ _TIMES = (
     pa.types.is_floating,
     pa.types.is_decimal,
 )
+_BYTES_OF_ROW = 32  # about
 _LOOKED_AT = 200  # rows by which the form of times is told
 _NUMERIC = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
@@ -198,7 +199,7 @@ def read_parquet(source: Source, options: Options, notes: Notes) -> Iterator[pa.
 
 
 def _batches(source: Source, file: Any, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    batches = file.iter_batches(1 << 18, columns=names)
+    batches = file.iter_batches((source.block or BLOCK) // _BYTES_OF_ROW, columns=names)
     while True:
         try:
             batch = next(batches, None)

@@ -49,7 +49,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
             raise UserError(f"{source.label} cannot be read: its beginning is no DBN ({error})") from None
         reader = _Reader(source, options, notes, dbn, metadata)
         rest = b""
-        while data := source._guarded(lambda: file.read(_CHUNK)):
+        while data := source._guarded(lambda: file.read(source.block or _CHUNK)):
             table, rest = reader.take(rest + data)
             if table is not None:
                 yield table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -16,10 +17,10 @@ from research.importing import own, rows, strangers
 from research.importing.checks import Checks
 from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
-from research.importing.ordering import Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
+from research.importing.ordering import MOST_OPEN, Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
 from research.importing.overlaps import Overlaps, refuse_same
 from research.importing.prints import SalePrints
-from research.importing.sources import HEAD, Source, files_of, found_in, sha256
+from research.importing.sources import BLOCK, HEAD, Source, files_of, found_in, sha256
 from research.importing.times import zone_of
 from service.errors import UserError, make_folder, writing
 from service.recorded import columnar
@@ -27,6 +28,9 @@ from service.recorded.lines import is_zip
 
 Progress = Callable[[int], None]
 """Told how many bytes of all files were read so far."""
+
+
+_WHOLE = 4  # open files are read in blocks of the usual size; those that are opened beside them in smaller ones
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -248,7 +252,7 @@ class _Job:
 
     def _rows(self, progress: Progress) -> Tables:
         done = _Done(self._pieces, progress, twice=self._folder is not None)
-        for table in merged(list(self._streams(done))):
+        for table in merged(list(self._streams(done)), MOST_OPEN if self._folder is None else sys.maxsize):
             made = self._prints.apply(table)
             self._checks.look(made)
             self._seen = self._seen or len(made) > 0
@@ -261,13 +265,18 @@ class _Job:
             yield rest
 
     def _streams(self, done: _Done) -> Iterator[Stream]:
+        apart: tuple[list[Piece], list[Piece]] = ([], [])  # that are sorted: with trades, and quotes alone
         for place, piece in enumerate(self._pieces):
             first, quotes = self._first(piece)
-            rank = (int(quotes), place)
             if self._folder is not None and not piece.format.keeps_order:
-                yield from runs(done.sorting(self._tables(piece)), self._folder.path(), rank, self._notes)
+                apart[quotes].append(piece)
             else:
-                yield Stream(rank, first, lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
+                yield Stream((int(quotes), place), first, lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
+        for kind, pieces in enumerate(apart):
+            if self._folder is not None and pieces:
+                place = self._pieces.index(pieces[0])
+                files = (done.sorting(self._tables(piece)) for piece in pieces)
+                yield from runs(files, self._folder.path(), (kind, place), self._notes)
 
     def _tables(self, piece: Piece) -> Tables:
         tables = piece.format.read(piece.source, self._options, self._notes)
@@ -276,8 +285,14 @@ class _Job:
         return self._overlaps.watched(own.market_only(tables, piece.source, self._notes), piece.source.label)
 
     def _keyed(self, piece: Piece) -> Iterator[Keyed]:
+        self._open += 1
+        if self._open > _WHOLE:
+            piece.source.block = max(HEAD, _WHOLE * BLOCK // self._open)
         tables = self._tables(piece)
-        return kept(tables) if piece.format.keeps_order else in_order(tables, self._notes)
+        yield from kept(tables) if piece.format.keeps_order else in_order(tables, self._notes)
+        self._open -= 1
+
+    _open = 0  # files
 
     def _first(self, piece: Piece) -> tuple[int, bool]:
         """Return when a file begins, so that it need not be opened before its time has come; and if it has but quotes.

@@ -84,7 +84,7 @@ def test_runs_sort_any_order(times: list[int], size: int, run: int) -> None:
     held, ordering.RUN = ordering.RUN, run
     try:
         with TemporaryDirectory() as folder:
-            streams = list(runs(cut(table(times, "A"), size), Path(folder), (0, 0), Notes()))
+            streams = list(runs([cut(table(times, "A"), size)], Path(folder), (0, 0), Notes()))
             found = read(merged(streams))
     finally:
         ordering.RUN = held
@@ -227,3 +227,28 @@ def test_of_equal_times_trades_come_before_quotes_of_another_file(form: str, shu
     importer.run([tmp_path], tmp_path / "t.parquet", Options())
     found = [event for batch in columnar.events(tmp_path / "t.parquet") for event in batch]
     assert [type(event) for event in found] == [Trade, Quote] * 3
+
+
+@pytest.mark.parametrize("most", [3, 200])
+def test_many_files_of_a_day_are_one_tape_however_many_are_read_at_once(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than so many, rows are sorted apart: handles and memory do not grow with their number."""
+    monkeypatch.setattr(importer, "MOST_OPEN", most)
+    opened: list[int] = []
+
+    def counted(streams: list[Stream], most: int) -> Iterator[pa.Table]:
+        opened.append(len(streams))
+        return merged(streams, most)
+
+    monkeypatch.setattr(importer, "merged", counted)
+    for place in range(8):
+        rows_ = "".join(f"{n},100,1,100,{1_723_110_000_000 + n},true,true\n" for n in range(50))
+        files.written(tmp_path / f"S{place}-trades-2024-08-08.csv", rows_)
+    report = importer.run([tmp_path], tmp_path / "t.parquet", Options())
+    found = [event for batch in columnar.events(tmp_path / "t.parquet") for event in batch]
+    assert [(event.ts, event.symbol) for event in found if isinstance(event, Trade)] == [
+        ((1_723_110_000_000 + n) * 1_000_000, f"S{place}") for n in range(50) for place in range(8)
+    ]
+    assert report.notes.unordered == 0
+    assert opened == ([8, 1] if most == 3 else [8])
