@@ -58,22 +58,39 @@ def frames(source: Source, options: Options, notes: Notes) -> Iterator[tuple[int
 
 def _pages(source: Source, notes: Notes) -> Iterator[tuple[int, _Page]]:
     """Give pages: by lines where a line holds one, else of the whole text."""
-    text, begun = b"", 1
+    waiting: list[bytes] = []
+    begun, size, tried = 1, 0, 0  # bytes that wait, and with how many it was no page
     for first, lines in source.lines():
         for number, line in enumerate(lines, first):
-            if not text and not line.strip():
+            if not waiting and not line.strip():
                 continue
-            begun = begun if text else number
-            text = text + b"\n" + line if text else line
-            if not line.rstrip().endswith((b"}", b"]")):
+            if not waiting:
+                begun, size, tried = number, 0, 0
+            waiting.append(line)
+            size += len(line)
+            if size > MOST_LINE:
+                raise UserError(f"{source.label} cannot be read: from line {begun} on it is no page")
+            # One that is laid out over many lines ends in a line that is not set in; else it is tried at times that
+            # double, and at its end.
+            if not line.rstrip().endswith((b"}", b"]")) or (line[:1].isspace() and size < 2 * tried):
                 continue
-            try:
-                found = _PAGES.decode(text) if text.lstrip().startswith(b"[") else [_PAGE.decode(text)]
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                if len(text) > MOST_LINE:
-                    raise UserError(f"{source.label} cannot be read: from line {begun} on it is no page") from None
-                continue  # one that is laid out over several lines
+            found = _decoded(b"\n".join(waiting))
+            if found is None:
+                tried = size
+                continue
             yield from ((begun, page) for page in found)
-            text = b""
-    if text:
-        notes.refuse(NOT_JSON, 1, source.label, begun, text)
+            waiting = []
+    if waiting:
+        text = b"\n".join(waiting)
+        found = _decoded(text)
+        if found is None:
+            notes.refuse(NOT_JSON, 1, source.label, begun, text)
+        yield from ((begun, page) for page in found or ())
+
+
+def _decoded(text: bytes) -> list[_Page] | None:
+    """Return the pages of a text, or None where it goes on."""
+    try:
+        return _PAGES.decode(text) if text.lstrip().startswith(b"[") else [_PAGE.decode(text)]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

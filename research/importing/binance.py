@@ -16,7 +16,7 @@ from pipeline.venues.binance import BinanceDialect
 from pipeline.venues.dialect import UNDECODABLE, Taken, number
 from research.importing import rows, times
 from research.importing.csv_rows import Form, Piece, floats, pieces, sound, wrong_quotes, wrong_trades
-from research.importing.notes import UNITS, Notes, Options
+from research.importing.notes import UNITS, Notes, Options, Unit
 from research.importing.rows import QUOTE, TRADE
 from research.importing.sources import Source
 from service.errors import UserError
@@ -68,12 +68,6 @@ def looks_like_dump(source: Source) -> bool:
     return layout(first, source.name) is not None or bool(is_klines)
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a dump holds quotes alone."""
-    found = layout(_first(source), source.name)
-    return found is not None and found[0] is _BOOK
-
-
 def read_dump(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read a dump. Raises UserError for candles, and where no name says the symbol."""
     found = layout(_first(source), source.name)
@@ -83,17 +77,18 @@ def read_dump(source: Source, options: Options, notes: Notes) -> Iterator[pa.Tab
         )
     names, header = found
     name = _NAME.fullmatch(source.name)
-    symbol = options.symbol or (name["symbol"].upper() if name else "")
+    symbol = name["symbol"].upper() if name else options.symbol
     if not symbol:
         raise UserError(f"{source.label} does not say which symbol it is of: --symbol BTCUSDT")
     wanted = ("time", "bid", "bid_size", "ask", "ask_size") if names is _BOOK else ("id", "price", "size", "time")
     types = {name: pa.int64() if name in ("id", "time") else pa.float64() for name in wanted}
-    factor = 0
+    unit: Unit | None = None
     for piece in pieces(source, Form(names, types, header), notes):
         time = piece.column("time").fill_null(0).to_numpy()
-        if not factor and len(time):
-            factor = UNITS[times.unit_of(int(time[0]), options.unit, source.label)]
-        yield _rows(source, piece, symbol, time * factor, notes)
+        if unit is None:
+            given = time[time > 0]
+            unit = times.unit_of(int(given[0]), options.unit, source.label) if len(given) else None
+        yield _rows(source, piece, symbol, times.scaled(time, unit or "ns"), notes)
 
 
 def _rows(source: Source, piece: Piece, symbol: str, ts: rows.Numbers, notes: Notes) -> pa.Table:

@@ -28,7 +28,7 @@ GAP_TIMES = 50
 SPIKE = 0.01
 """A price that is that far from the trade before it, and that the next trade comes back from, stands alone."""
 
-MOST_BUCKETS = 2048
+MOST_BUCKETS = 240
 """Of a picture; from there on each is of twice the time."""
 
 _LISTED = 3
@@ -268,7 +268,7 @@ class Checks:
         return sorted(every, key=lambda found: (-found.trades - found.quotes, found.symbol))
 
     def picture(self, symbol: str) -> Picture:
-        """Return a symbol's prices and volumes by minute."""
+        """Return a symbol's prices and volumes over time."""
         return self._symbols[symbol].picture
 
 

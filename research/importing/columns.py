@@ -25,7 +25,7 @@ from research.importing.csv_rows import (
 )
 from research.importing.notes import Notes, Options, Unit
 from research.importing.rows import QUOTE, TRADE, Numbers
-from research.importing.sources import Block, Source
+from research.importing.sources import BLOCK, Block, Source
 from service.errors import UserError
 
 OURS = ("ts", "price", "size", "symbol", "bid", "ask", "bid_size", "ask_size", "id", "conditions")
@@ -56,6 +56,14 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 """What columns are called, in small letters: the first that is there is taken."""
 
+_TIMES = (
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+)
+_BYTES_OF_ROW = 32  # about
 _LOOKED_AT = 200  # rows by which the form of times is told
 _NUMERIC = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
@@ -107,12 +115,18 @@ def chosen(label: str, names: Sequence[str], options: Options, header: bool) -> 
     """Return which column is which, as a person said or by their names. Raises UserError."""
     found = guessed(names) if header else {}
     for ours, theirs in options.columns.items():
+        if theirs == "-" and theirs not in names:
+            found.pop(ours, None)
+            continue
         name = theirs
         if theirs not in names and theirs.isdecimal() and 0 < int(theirs) <= len(names):
             name = names[int(theirs) - 1]
         if name not in names:
             raise UserError(f"{label} has no column {theirs}: it has {', '.join(names)}")
         found[ours] = name
+    for ours, theirs in found.items():
+        if (twice := next((other for other in found if other != ours and found[other] == theirs), "")) != "":
+            raise UserError(f"{label}: the column {theirs} cannot be {ours} and {twice}: name another one in --columns")
     if not suffices(found):
         has = f"its columns are {', '.join(names)}" if header else f"it has {len(names)} columns without names"
         what = "ts=NAME,price=NAME,size=NAME" if header else "ts=1,price=2,size=3, by their numbers"
@@ -138,11 +152,12 @@ def read_csv(source: Source, options: Options, notes: Notes) -> Iterator[pa.Tabl
     columns = chosen(source.label, names, options, header)
     sample = [fields(line, delimiter) for line in lines[header:]]
     place = names.index(columns["ts"])
-    example = next((row[place].strip() for row in sample if len(row) > place and row[place].strip()), "")
+    stamps = [row[place].strip() for row in sample if len(row) > place and row[place].strip()]
+    example = next(iter(stamps), "")
     if not example:
         return
     try:
-        kind = times.kind_of(example)
+        kind = times.kind_of(example, stamps)
     except ValueError:
         raise UserError(
             f"{source.label}: the time {example} is none that is read: a number since 1970, or 2024-08-08T12:00:00.123Z"
@@ -166,7 +181,7 @@ def read_parquet(source: Source, options: Options, notes: Notes) -> Iterator[pa.
         columns = chosen(source.label, file.schema_arrow.names, options, header=True)
         convert: _Convert | None = None
         done = 0
-        for batch in file.iter_batches(1 << 18, columns=list(dict.fromkeys(columns.values()))):
+        for batch in _batches(source, file, list(dict.fromkeys(columns.values()))):
             table = pa.Table.from_batches([batch])
             table = pa.table({name: _plain(table.column(name)) for name in table.column_names})
             if convert is None:
@@ -181,6 +196,21 @@ def read_parquet(source: Source, options: Options, notes: Notes) -> Iterator[pa.
             done += len(batch)
             source.position = source.size * done // max(1, file.metadata.num_rows)
             yield convert(_Rows(table, done - len(batch)))
+
+
+def _batches(source: Source, file: Any, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    batches = file.iter_batches((source.block or BLOCK) // _BYTES_OF_ROW, columns=names)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"{source.path} cannot be read: it is damaged, or not whole ({reason}); fetch it again"
+            ) from None
+        if batch is None:
+            return
+        yield batch
 
 
 class _Rows(Piece):
@@ -205,7 +235,8 @@ def _timed(table: pa.Table, name: str, example: str, source: Source) -> pa.Table
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return table
     try:
-        column = column.cast(times.kind_of(example or str(column.drop_null()[0])))
+        stamps = column.drop_null()[:_LOOKED_AT].to_pylist()
+        column = column.cast(times.kind_of(example or stamps[0], stamps))
     except (ValueError, pa.ArrowException, IndexError):
         raise UserError(
             f"{source.label}: its times cannot be read ({example}): numbers, or 2024-08-08T12:00:00Z"
@@ -228,6 +259,11 @@ class _Convert:
         self._source, self._options, self._notes, self._columns = source, options, notes, columns
         self._unit: Unit = "ns"
         self._zone = options.timezone or "UTC"
+        if not any(test(kind) for test in _TIMES):
+            raise UserError(
+                f"{source.label}: its column {columns['ts']} holds {kind} ({example}), no dates: name another "
+                "one (--columns ts=NAME)"
+            )
         if pa.types.is_timestamp(kind):
             if kind.tz is None and not options.timezone:
                 notes.say(
@@ -238,7 +274,18 @@ class _Convert:
             self._unit = times.unit_of(float(example), options.unit, source.label)
 
     def __call__(self, piece: Piece) -> pa.Table:
-        """Convert; what is wrong with a row is noted, and it is left out."""
+        """Convert; what is wrong with a row is noted, and it is left out. Raises UserError."""
+        try:
+            return self._converted(piece)
+        except pa.ArrowException as error:
+            has = ", ".join(f"{theirs} ({piece.column(theirs).type})" for theirs in self._columns.values())
+            reason = (str(error).splitlines() or [""])[0]
+            raise UserError(
+                f"{self._source.label}: its columns hold no trades or quotes: {reason}; they are {has}; name others "
+                "(--columns OURS=NAME, and conditions=- for none)"
+            ) from None
+
+    def _converted(self, piece: Piece) -> pa.Table:
         column = piece.column(self._columns["ts"])
         ts = times.ns(column, self._unit, self._zone)
         given = {
@@ -251,10 +298,27 @@ class _Convert:
         prints = None
         if "conditions" in texts:
             prints, texts["conditions"] = rows.kinds_of_prints(texts["conditions"], "")
+            self._look_at(prints, texts["conditions"])
         symbol = texts.pop("symbol", self._options.symbol)
         made = rows.table(kind, symbol, ts, **given, **texts, print=prints)
         kept = sound(self._source, piece, self._notes, wrong)
         return made if kept is None else made.filter(pa.array(kept))
+
+    def _look_at(self, prints: pa.Array, conditions: pa.Array) -> None:
+        """Raise UserError where conditions are of another form than codes: no print of the file would be a tick."""
+        said = conditions.drop_null()
+        if self._conditions_known or not len(said):
+            return
+        self._conditions_known = True
+        unknown = np.asarray(prints.drop_null()) & rows.UNKNOWN > 0
+        numeric = pa.compute.match_substring_regex(said, "^[0-9]+(,[0-9]+)*$")
+        if 2 * int(unknown.sum()) > len(unknown) or pa.compute.all(numeric).as_py():
+            raise UserError(
+                f"{self._source.label}: its conditions are of a form that is not known ({said[0]}): those of the tapes "
+                "are letters, as @ and F I; --columns conditions=- leaves them out, and every print is a tick"
+            )
+
+    _conditions_known = False
 
     def _kinds(self, ts: Numbers, given: dict[str, Numbers]) -> tuple[int | Numbers, dict[str, Numbers]]:
         """Return what rows are, and what is wrong with them: a row without a price is a quote, if it may be one."""

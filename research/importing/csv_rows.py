@@ -61,9 +61,19 @@ def pieces(source: Source, form: Form, notes: Notes) -> Iterator[Piece]:
     for block in source.blocks():
         if header:
             header = False
-            block = Block(block.data.partition(b"\n")[2], block.line + 1)
+            block = _behind_header(block)
         if block.data.strip():
             yield _piece(source, block, form, notes)
+
+
+def _behind_header(block: Block) -> Block:
+    rest, line = block.data, block.line
+    while rest:
+        first, _, rest = rest.partition(b"\n")
+        line += 1
+        if first.strip():
+            break
+    return Block(rest, line)
 
 
 def _piece(source: Source, block: Block, form: Form, notes: Notes) -> Piece:
@@ -76,12 +86,18 @@ def _piece(source: Source, block: Block, form: Form, notes: Notes) -> Piece:
                 column_types=dict(form.types),
                 include_columns=list(form.types),
                 null_values=_NULLS,
-                strings_can_be_null=True,
+                strings_can_be_null=False,  # NA is a symbol
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return _one_by_one(source, block, form, notes)
-    return Piece(rows.combine_chunks(), block)
+    rows = rows.combine_chunks()
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            text = rows.column(place)
+            text = pc.utf8_trim_whitespace(text) if b" " in block.data or b"\t" in block.data else text
+            rows = rows.set_column(place, field, pc.if_else(pc.equal(text, ""), None, text))
+    return Piece(rows, block)
 
 
 def _one_by_one(source: Source, block: Block, form: Form, notes: Notes) -> Piece:
@@ -110,10 +126,10 @@ def _one_by_one(source: Source, block: Block, form: Form, notes: Notes) -> Piece
 
 def _converter(kind: pa.DataType) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
+        if pa.types.is_string(kind):
+            return text or None
         if text in _NULLS:
             return None
-        if pa.types.is_string(kind):
-            return text
         return pa.array([text]).cast(kind)[0].as_py() if not pa.types.is_timestamp(kind) else _timestamp(text, kind)
 
     return convert

@@ -49,7 +49,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
             raise UserError(f"{source.label} cannot be read: its beginning is no DBN ({error})") from None
         reader = _Reader(source, options, notes, dbn, metadata)
         rest = b""
-        while data := source._guarded(lambda: file.read(_CHUNK)):
+        while data := source._guarded(lambda: file.read(source.block or _CHUNK)):
             table, rest = reader.take(rest + data)
             if table is not None:
                 yield table
@@ -69,9 +69,9 @@ class _Reader:
 
     def __init__(self, source: Source, options: Options, notes: Notes, dbn: Any, metadata: Any) -> None:
         self._source, self._notes = source, notes
-        self._fixed = options.symbol
-        self._names = _Names(metadata, notes, source)
+        self._names = _Names(metadata, options.symbol, notes, source)
         self._quoted: dict[int, tuple[int, ...]] = {}  # by instrument: bid, ask and their sizes
+        self._publisher: int | None = None
         self._layouts = _layouts(dbn)
         self._refusals = _without_ticks(dbn)
 
@@ -116,11 +116,12 @@ class _Reader:
         stamp = records["ts_recv"] if sampled else records["ts_event"]
         ts = np.where(stamp == _NO_TIME, records["ts_recv"], stamp).astype(np.int64)
         ids = records["instrument_id"]
-        symbol = self._fixed or self._names.of(ids, ts)
+        symbol = self._names.of(ids, ts)
         trades = np.zeros(len(records), bool) if sampled else records["action"] == b"T"
         columns: dict[str, Any] = {}
         quotes = np.zeros(len(records), bool)
         if "bid_px_00" in names:
+            self._of_one_venue(records)
             bid, ask = _price(records["bid_px_00"]), _price(records["ask_px_00"])
             quotes = ~trades & self._changed(records, ids, ~trades)
             one_sided = quotes & ~((bid > 0) & (ask > 0))
@@ -141,6 +142,19 @@ class _Reader:
         made = rows.table(np.where(trades, TRADE, QUOTE).astype(np.int8), symbol, ts, **columns)
         kept = trades | quotes
         return made if kept.all() else made.filter(pa.array(kept))
+
+    def _of_one_venue(self, records: Numbers) -> None:
+        """Raise UserError for books of several venues, each by itself: in one they would jump between them."""
+        if "bid_pb_00" in (records.dtype.names or ()) or not len(records):
+            return  # the best of all venues
+        found = records["publisher_id"]
+        self._publisher = int(found[0]) if self._publisher is None else self._publisher
+        other = np.flatnonzero(found != self._publisher)
+        if len(other):
+            raise UserError(
+                f"{self._source.label} holds the books of several venues (publishers {self._publisher} and "
+                f"{int(found[other[0]])}), each by itself: ask Databento for the best of all, as cmbp-1, or one venue"
+            )
 
     def _changed(self, records: Numbers, ids: Numbers, among: Numbers) -> Numbers:
         """Return which records, of those that are looked at, show another best bid or ask than the one before."""
@@ -169,8 +183,9 @@ def _price(raw: Numbers) -> Numbers:
 class _Names:
     """Instruments' symbols: as the file's beginning maps them, day by day, or as its records say."""
 
-    def __init__(self, metadata: Any, notes: Notes, source: Source) -> None:
-        self._notes, self._source = notes, source
+    def __init__(self, metadata: Any, given: str, notes: Notes, source: Source) -> None:
+        self._given, self._notes, self._source = given, notes, source
+        self._unnamed: set[int] = set()
         self._spans: dict[int, list[tuple[int, int, str]]] = {}  # ns from, ns before, symbol
         for asked, intervals in metadata.mappings.items():
             for interval in intervals:
@@ -186,6 +201,20 @@ class _Names:
             name = bytes(record["stype_out_symbol"]).rstrip(b"\0").decode("utf-8", "replace")
             self._spans[int(record["instrument_id"])] = [(0, _NONE, name)]
 
+    def _unmapped(self, instrument: int) -> str:
+        """Return what an instrument is called that the file does not name: as a person says, if it is the only one."""
+        self._unnamed.add(instrument)
+        if not self._given:
+            self._notes.say(f"{self._source.label} does not say what instrument {instrument} is called")
+            return str(instrument)
+        if len(self._unnamed) > 1:
+            numbers = " and ".join(map(str, sorted(self._unnamed)))
+            raise UserError(
+                f"{self._source.label} does not name its instruments {numbers}: one --symbol would make one of them; "
+                "leave it out, or ask Databento for the file with its symbols"
+            )
+        return self._given
+
     def of(self, ids: Numbers, ts: Numbers) -> pa.Array:
         """Return the symbol of each."""
         names: dict[str, int] = {}
@@ -193,8 +222,7 @@ class _Names:
         for instrument, mine in rows.groups(ids):
             spans = self._spans.get(instrument)
             if not spans:
-                self._notes.say(f"{self._source.label} does not say what instrument {instrument} is called")
-                spans = [(0, _NONE, str(instrument))]
+                spans = [(0, _NONE, self._unmapped(instrument))]
             codes[mine] = names.setdefault(spans[0][2], len(names))
             for start, end, name in spans[1:]:
                 codes[mine[(ts[mine] >= start) & (ts[mine] < end)]] = names.setdefault(name, len(names))

@@ -18,10 +18,6 @@ from service.recorded import columnar
 Read = Callable[[Source, Options, Notes], Iterator[pa.Table]]
 
 
-def _never(source: Source) -> bool:
-    return False
-
-
 def _utc(source: Source) -> str:
     return "UTC"
 
@@ -38,7 +34,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     looks_like: Callable[[Source], bool]
     read: Read
     keeps_order: bool = False  # its order is a fact; else it is by time
-    is_quotes: Callable[[Source], bool] = _never  # and no trades: of equal times they come behind
+    named: bool = False  # its symbol stands in the file's name alone
     zone: Callable[[Source], str] = _utc
     scale: Callable[[Source], float] = _unscaled
 
@@ -47,7 +43,7 @@ _LINES = 40  # that are looked at
 
 
 def first_lines(source: Source) -> list[bytes]:
-    """Return the first lines that are not blank; the last one of a file that goes on may be cut, and is left out."""
+    """Return the first lines that are not blank; the last one of them may be cut."""
     head = source.head.removeprefix(b"\xef\xbb\xbf")
     lines = [line for line in head.split(b"\n") if line.strip()]
     return lines[: min(_LINES, len(lines))]
@@ -201,7 +197,7 @@ FORMATS: dict[str, Format] = {
             title="LEAN ticks (DATE_trade.zip, DATE_quote.zip)",
             looks_like=lean.looks_like,
             read=lean.read,
-            is_quotes=lean.is_quotes,
+            named=True,
             zone=lean.zone_of,
             scale=lean.scale_of,
         ),
@@ -210,14 +206,13 @@ FORMATS: dict[str, Format] = {
             title="Tardis CSV",
             looks_like=tardis.looks_like,
             read=tardis.read,
-            is_quotes=tardis.is_quotes,
         ),
         Format(
             name="binance",
             title="Binance's dumps (CSV in zip)",
             looks_like=binance.looks_like_dump,
             read=binance.read_dump,
-            is_quotes=binance.is_quotes,
+            named=True,
         ),
         Format(name="csv", title="CSV with --columns", looks_like=_is_csv, read=columns.read_csv),
     )

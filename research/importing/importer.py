@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -12,13 +13,14 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.venues import lobster
-from research.importing import own, strangers
+from research.importing import own, rows, strangers
 from research.importing.checks import Checks
 from research.importing.formats import FORMATS, KNOWN, Format, format_of
 from research.importing.notes import Notes, Options
-from research.importing.ordering import Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
+from research.importing.ordering import MOST_OPEN, Disordered, Keyed, Stream, Tables, in_order, kept, merged, runs
+from research.importing.overlaps import Overlaps, refuse_same
 from research.importing.prints import SalePrints
-from research.importing.sources import HEAD, Source, files_of, found_in, sha256
+from research.importing.sources import BLOCK, HEAD, Source, files_of, found_in, sha256
 from research.importing.times import zone_of
 from service.errors import UserError, make_folder, writing
 from service.recorded import columnar
@@ -26,6 +28,9 @@ from service.recorded.lines import is_zip
 
 Progress = Callable[[int], None]
 """Told how many bytes of all files were read so far."""
+
+
+_WHOLE = 4  # open files are read in blocks of the usual size; those that are opened beside them in smaller ones
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -105,6 +110,7 @@ def run(
     pieces, left_out = pieces_of(paths, options)
     if out is not None and any(piece.source.path.resolve() == out.resolve() for piece in pieces):
         raise UserError(f"--out {out} is one of the files that are imported: choose another name")
+    refuse_same([piece.source for piece in pieces if not piece.format.named])
     total = sum(piece.source.size for piece in pieces)
     with ExitStack() as stack:
         folder = _Folder(out, stack)
@@ -188,6 +194,7 @@ class _Job:
             self._notes.say(sentence)
         self._checks = Checks()
         self._prints = SalePrints()
+        self._overlaps = Overlaps(self._notes)
 
     def run(self, progress: Progress) -> Report:
         """Read, order and check; write if there is a place to."""
@@ -245,40 +252,61 @@ class _Job:
 
     def _rows(self, progress: Progress) -> Tables:
         done = _Done(self._pieces, progress, twice=self._folder is not None)
-        for table in merged(list(self._streams(done))):
+        for table in merged(list(self._streams(done)), MOST_OPEN if self._folder is None else sys.maxsize):
             made = self._prints.apply(table)
             self._checks.look(made)
             self._seen = self._seen or len(made) > 0
             yield made
             done.written(len(table))
+        self._overlaps.finish()
         self._checks.finish()
         rest = self._prints.rest()
         if rest is not None:
             yield rest
 
     def _streams(self, done: _Done) -> Iterator[Stream]:
+        apart: tuple[list[Piece], list[Piece]] = ([], [])  # that are sorted: with trades, and quotes alone
         for place, piece in enumerate(self._pieces):
-            rank = (int(piece.format.is_quotes(piece.source)), place)
+            first, quotes = self._first(piece)
             if self._folder is not None and not piece.format.keeps_order:
-                yield from runs(done.sorting(self._tables(piece)), self._folder.path(), rank, self._notes)
+                apart[quotes].append(piece)
             else:
-                yield Stream(rank, self._first(piece), lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
+                yield Stream((int(quotes), place), first, lambda piece=piece: self._keyed(piece))  # type: ignore[misc]
+        for kind, pieces in enumerate(apart):
+            if self._folder is not None and pieces:
+                place = self._pieces.index(pieces[0])
+                files = (done.sorting(self._tables(piece)) for piece in pieces)
+                yield from runs(files, self._folder.path(), (kind, place), self._notes)
 
     def _tables(self, piece: Piece) -> Tables:
         tables = piece.format.read(piece.source, self._options, self._notes)
-        return own.market_only(tables, piece.source, self._notes) if len(self._pieces) > 1 else tables
+        if len(self._pieces) == 1:
+            return tables
+        return self._overlaps.watched(own.market_only(tables, piece.source, self._notes), piece.source.label)
 
     def _keyed(self, piece: Piece) -> Iterator[Keyed]:
+        self._open += 1
+        if self._open > _WHOLE:
+            piece.source.block = max(HEAD, _WHOLE * BLOCK // self._open)
         tables = self._tables(piece)
-        return kept(tables) if piece.format.keeps_order else in_order(tables, self._notes)
+        yield from kept(tables) if piece.format.keeps_order else in_order(tables, self._notes)
+        self._open -= 1
 
-    def _first(self, piece: Piece) -> int:
-        """Return when a file begins, so that it need not be opened before its time has come."""
+    _open = 0  # files
+
+    def _first(self, piece: Piece) -> tuple[int, bool]:
+        """Return when a file begins, so that it need not be opened before its time has come; and if it has but quotes.
+
+        Of equal times, quotes come behind the trades of other files: a quote of the same millisecond may be later.
+        """
         if len(self._pieces) == 1:
-            return 0
+            return 0, False
         piece.source.block = HEAD
         tables = piece.format.read(piece.source, self._options, Notes())
         first = next((table for table in tables if len(table)), None)
         tables.close()  # type: ignore[attr-defined]  # it is a generator
         piece.source.block = piece.source.position = 0
-        return int(pa.compute.min(first.column("ts")).as_py()) if first is not None else 0
+        if first is None:
+            return 0, False
+        quotes = not piece.format.keeps_order and bool((rows.numbers(first, "kind") == rows.QUOTE).all())
+        return int(pa.compute.min(first.column("ts")).as_py()), quotes

@@ -27,13 +27,15 @@ SCALE = 10_000.0
 """By which prices of equities are divided."""
 
 _INSIDE = re.compile(
-    r"(?P<date>\d{8})_(?P<symbol>.+?)_(?:(?P<kind>trade|quote)_tick|tick_(?P<other>trade|quote))(?:_\w+)?\.csv", re.I
+    r"(?P<date>\d{8})_(?P<symbol>.+?)_(?:(?P<kind>trade|quote)_tick|tick_(?P<other>trade|quote))(?P<tail>_\w+)?\.csv",
+    re.I,
 )
 _OUTSIDE = re.compile(r"(?P<date>\d{8})_(?P<kind>trade|quote)\.(?:zip|csv)", re.I)
 _TRADE = ("ms", "price", "size", "exchange", "condition", "suspicious")
 _QUOTE = ("ms", "bid", "bid_size", "ask", "ask_size", "exchange", "condition", "suspicious")
 _CRYPTO = {"trade": _TRADE[:3], "quote": _QUOTE[:5]}
 _MS = 1_000_000
+_LONGEST_DAY = 25 * 3_600_000  # ms: when clocks are put back
 
 
 class _File:
@@ -46,6 +48,7 @@ class _File:
         self.date = found["date"] if found else ""
         self.symbol = (inside["symbol"] if inside else source.path.parent.name if outside else "").upper()
         first = source.head.split(b"\n", 1)[0].decode("utf-8", "replace")
+        self.tail = (inside and inside["tail"]) or ""
         self.columns = first.count(",") + 1 if first.strip() else 0
         self.equity = self.columns in (len(_TRADE), len(_QUOTE))
 
@@ -67,11 +70,6 @@ def looks_like(source: Source) -> bool:
     return bool(_INSIDE.fullmatch(source.name) or (source.member and _OUTSIDE.fullmatch(source.path.name)))
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a file holds quotes alone."""
-    return _File(source).kind == "quote"
-
-
 def zone_of(source: Source) -> str:
     """Return the zone that its times are in."""
     return ZONE if _File(source).equity else "UTC"
@@ -85,18 +83,22 @@ def scale_of(source: Source) -> float:
 def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read ticks. Raises UserError for bars."""
     file = _File(source)
+    if file.tail:
+        raise UserError(f"{source.label} holds LEAN's options or futures ({source.name}): take equities or crypto")
     if not file.is_ticks:
         raise UserError(
             f"{source.label} holds no LEAN ticks but bars, or ticks of another market: it has {file.columns} columns; "
             "take DATE_trade.zip and DATE_quote.zip out of the folder tick/"
         )
-    symbol = options.symbol or file.symbol
+    symbol = file.symbol or options.symbol
     names = (_TRADE if file.kind == "trade" else _QUOTE) if file.equity else _CRYPTO[file.kind]
     texts = ("exchange", "condition", "suspicious")
     form = Form(names, {name: pa.string() if name in texts else pa.float64() for name in names})
     book = Nbbo()
     for piece in pieces(source, form, notes):
-        ts = file.midnight + np.rint(floats(piece.column("ms")) * _MS).astype(np.int64)
+        ms = floats(piece.column("ms"))
+        within = (ms >= 0) & (ms < _LONGEST_DAY)
+        ts = np.where(within, file.midnight + np.rint(np.where(within, ms, 0.0) * _MS).astype(np.int64), 0)
         if file.kind == "trade":
             yield _trades(source, piece, symbol, ts, file.equity, notes)
         else:

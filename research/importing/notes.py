@@ -14,7 +14,7 @@ Unit = Literal["s", "ms", "us", "ns"]
 UNITS: dict[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in each."""
 
-NO_TIME = "no time"
+NO_TIME = "no time from 2001 to 2100 in the unit of the file"
 NO_PRICE = "no price above 0"
 NO_SIZE = "no size, or a negative one"
 NO_SYMBOL = "no symbol"

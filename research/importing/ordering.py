@@ -6,7 +6,8 @@ symbol, is sorted in runs of a million rows, which are kept beside the tape unti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ RUN = 1_000_000
 """Rows of a sorted run."""
 
 _BATCH = 4096  # rows of a run that can be read apart
+MOST_OPEN = 200
+"""Files that are read at once; of more, the rows are sorted apart."""
+
 _HELD = 1 << 19  # rows of all runs together that are held at once, at least
 
 Tables = Iterator[pa.Table]
@@ -105,16 +109,14 @@ def by_time(table: pa.Table) -> Keyed:
 # ------------------------------------------------------------------------------------------------- sorted apart
 
 
-def runs(tables: Tables, folder: Path, rank: tuple[int, ...], notes: Notes) -> Iterator[Stream]:
-    """Sort rows in runs that are kept in `folder`, and give a stream of each."""
+def runs(files: Iterable[Tables], folder: Path, rank: tuple[int, ...], notes: Notes) -> Iterator[Stream]:
+    """Sort the rows of files in runs that are kept in `folder`, and give a stream of each.
+
+    Small files share a run: of equal times, rows stay in the order of the files.
+    """
     waiting: list[pa.Table] = []
-    count = latest = number = 0
-    for table in tables:
-        if not len(table):
-            continue
-        ts = rows.numbers(table, "ts")
-        notes.unordered += int((ts < np.maximum.accumulate(np.maximum(ts, latest))).sum())
-        latest = max(latest, int(ts.max()))
+    count = number = 0
+    for table in (table for tables in files for table in _counted(tables, notes)):
         waiting.append(table)
         count += len(table)
         if count >= RUN:
@@ -122,6 +124,18 @@ def runs(tables: Tables, folder: Path, rank: tuple[int, ...], notes: Notes) -> I
             waiting, count, number = [], 0, number + 1
     if waiting:
         yield _run(waiting, folder, (*rank, number))
+
+
+def _counted(tables: Tables, notes: Notes) -> Tables:
+    """Count the rows that stand behind later ones of their file."""
+    latest = 0
+    for table in tables:
+        if not len(table):
+            continue
+        ts = rows.numbers(table, "ts")
+        notes.unordered += int((ts < np.maximum.accumulate(np.maximum(ts, latest))).sum())
+        latest = max(latest, int(ts.max()))
+        yield table
 
 
 def _run(tables: list[pa.Table], folder: Path, rank: tuple[int, ...]) -> Stream:
@@ -184,10 +198,11 @@ class _Open:
         return taken
 
 
-def merged(streams: list[Stream]) -> Tables:
+def merged(streams: list[Stream], most: int = sys.maxsize) -> Tables:
     """Merge streams by time. One that begins later is opened when its time has come: a file a day costs one at once.
 
-    Raises Disordered where one begins before it said, and later ones were given by then.
+    Raises Disordered where one begins before it said, and later ones were given by then; and where more than `most`
+    are to be open at once.
     """
     if len(streams) == 1:
         yield from (found.rows for found in streams[0].open())
@@ -200,6 +215,8 @@ def merged(streams: list[Stream]) -> Tables:
     while waiting or active:
         if not active:
             _activate(heappop(waiting), streams, active, held)
+        if len(active) > most:
+            raise Disordered
         for stream in active:
             stream.fill()
             if stream.keys and stream.keys[0][0] < given:

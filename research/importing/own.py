@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,12 +11,13 @@ import pyarrow as pa
 
 from actors.engine.core import Input
 from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
-from research.importing import rows
-from research.importing.notes import UNITS, Notes, Options
+from research.importing import rows, times
+from research.importing.notes import NO_TIME, UNITS, Notes, Options, Unit
 from research.importing.rows import OTHER
 from research.importing.sources import Source
 from service.errors import UserError
 from service.recorded import columnar, tapes
+from service.recorded.lines import GZIP
 
 _AT_ONCE = 20_000  # events that become rows together
 _MARKET = (Trade, Quote, Clock, Gap, Refused, TradingStatus, PriceBand, Prints)
@@ -23,40 +25,79 @@ _MARKET = (Trade, Quote, Clock, Gap, Refused, TradingStatus, PriceBand, Prints)
 
 def read_tape(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read a tape of JSON Lines, or a recording. Raises UserError for what is none."""
-    scale = UNITS[options.unit or "ns"]
-    plain = source.member is None and source.path.suffix != ".zst"
-    if plain and scale == 1:
+    unit = options.unit or "ns"
+    first = _first_line(source)
+    recorded = first is not None and _is_settings(first)
+    if recorded and unit != "ns":
+        raise UserError(f"{source.label} is a recording, whose times are in nanoseconds: leave out --unit {unit}")
+    if unit == "ns" and _is_read_by_the_service(source):
         try:
             tapes.check(source.path)
         except UserError as error:
             hints = (f"; --unit {unit} imports it" for unit, name in _NAMED.items() if f"in {name}" in str(error))
             raise UserError(f"{error}{next(hints, '')}") from None
         recorded = tapes.recorded_settings(source.path) is not None
-        if recorded:
-            yield from _settings(source)
         events = tapes.read(source.path, lambda done: setattr(source, "position", done), notes.say)
     else:
-        events = _lines(source)
+        events = _lines(source, unit, skip=recorded)
+    if recorded and first is not None:  # with it the tape is decided as its session was
+        yield rows.of_events([first])
     for table in _tables(events, source, notes):
-        yield table if scale == 1 else _scaled(table, scale)
+        yield table if unit == "ns" else _scaled(table, unit, source, notes)
 
 
 _NAMED = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 
 
-def _settings(source: Source) -> Iterator[pa.Table]:
-    """Give the first line of a recording as a row: with it the tape is decided as its session was."""
+def _is_read_by_the_service(source: Source) -> bool:
+    """Whether it is as it is, or in gzip."""
+    if source.member is not None:
+        return False
+    with source.path.open("rb") as file:
+        start = file.read(6)
+    return start.startswith(GZIP) or source.head.startswith(start)
+
+
+def _first_line(source: Source) -> bytes | None:
     for _, lines in source.lines():
         first = next((line for line in lines if line.strip()), None)
         if first is not None:
-            yield rows.of_events([first])
-            return
+            return first
+    return None
 
 
-def _lines(source: Source) -> Iterator[list[Input]]:
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def _is_settings(line: bytes) -> bool:
+    try:
+        return msgspec.json.decode(line, type=_Typed).type == "settings"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _lines(source: Source, unit: Unit, *, skip: bool) -> Iterator[list[Input]]:
+    """Decode lines; times of what is a line on the tape too are scaled in it. With `skip`, without the first."""
     reader = tapes.Reader()
-    for _, lines in source.lines():
-        yield reader.lines(lines)
+    for _, given in source.lines():
+        lines = given
+        if skip and (place := next((n for n, line in enumerate(given) if line.strip()), None)) is not None:
+            lines, skip = given[place + 1 :], False
+        events = reader.lines(lines)
+        if unit == "ns":
+            yield events
+            continue
+        yield [event if isinstance(event, _IN_COLUMNS) else _scaled_event(event, UNITS[unit]) for event in events]
+
+
+_IN_COLUMNS = (Trade, Quote, Clock)
+
+
+def _scaled_event(event: Any, scale: int) -> Any:
+    given = {name: getattr(event, name, None) for name in ("ts", "print_ts")}
+    changes = {name: ts * scale for name, ts in given.items() if isinstance(ts, int)}
+    return msgspec.structs.replace(event, **changes) if changes else event
 
 
 def _tables(batches: Iterable[list[Input]], source: Source, notes: Notes) -> Iterator[pa.Table]:
@@ -73,9 +114,18 @@ def _tables(batches: Iterable[list[Input]], source: Source, notes: Notes) -> Ite
         yield rows.of_events(waiting)
 
 
-def _scaled(table: pa.Table, scale: int) -> pa.Table:
-    ts = pa.array(rows.numbers(table, "ts") * scale)
-    return table.set_column(table.column_names.index("ts"), table.schema.field("ts"), ts)
+def _scaled(table: pa.Table, unit: Unit, source: Source, notes: Notes) -> pa.Table:
+    """Put times into ns. What is none of this century in the unit is refused; other kinds are scaled already."""
+    given, others = rows.numbers(table, "ts"), rows.numbers(table, "kind") == OTHER
+    ts = np.where(others, given, times.scaled(given, unit))
+    place = table.column_names.index("ts")
+    table = table.set_column(place, table.schema.field("ts"), pa.array(ts, pa.int64()))
+    kept = others | (ts > 0)
+    if not kept.all():
+        first = int(np.flatnonzero(~kept)[0])
+        notes.refuse(NO_TIME, int((~kept).sum()), source.label, 0, str(given[first]))
+        table = table.filter(pa.array(kept))
+    return table
 
 
 def read_lobster(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:

@@ -33,6 +33,8 @@ COUNTED = 32
 
 PRINT_KINDS = tuple(PrintKind)
 
+_TAQ = 4  # characters of a field of conditions, each a code
+
 _NUMBERS = ("price", "size", "bid", "ask", "bid_size", "ask_size")
 _TEXTS = ("id", "conditions", "line")
 
@@ -143,11 +145,23 @@ def groups(codes: Numbers, among: Numbers | None = None) -> Iterator[tuple[int, 
         yield int(chosen[start]), places[start:end]
 
 
+def parted(text: str) -> list[str]:
+    """Return the codes of a text.
+
+    >>> parted("@,F"), parted("@F I"), parted("14 41")
+    (['@', 'F'], ['@', 'F', 'I'], ['14', '41'])
+    """
+    codes = text.replace(",", " ").split()
+    if "," in text or len(text) > _TAQ or any(character.isdigit() for character in text):
+        return codes
+    return [character for code in codes for character in code]
+
+
 def kinds_of_prints(conditions: pa.Array, tape: str, translate: Any = None) -> tuple[pa.Array, pa.Array]:
     """Return what prints are by their conditions, and their codes joined by commas.
 
     Each distinct text is looked at once. `translate` makes a list of codes of a text; without it, codes are parted by
-    commas or blanks. Null, and no codes, say nothing.
+    commas or blanks, or are the characters of a field of up to four, as in TAQ. Null, and no codes, say nothing.
     """
     encoded = conditions.dictionary_encode() if not pa.types.is_dictionary(conditions.type) else conditions
     if isinstance(encoded, pa.ChunkedArray):
@@ -157,7 +171,7 @@ def kinds_of_prints(conditions: pa.Array, tape: str, translate: Any = None) -> t
     made: list[int | None] = []
     texts: list[str | None] = []
     for text in encoded.dictionary.to_pylist():
-        found = translate(text) if translate else str(text).replace(",", " ").split()
+        found = translate(text) if translate else parted(str(text))
         if not found:
             made.append(None)
             texts.append(None)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from research.importing import rows
+from research.importing import rows, times
 from research.importing.csv_rows import Form, floats, pieces, sound, without_symbol, wrong_quotes, wrong_trades
-from research.importing.notes import UNITS, Notes, Options
+from research.importing.notes import Notes, Options
 from research.importing.rows import QUOTE, TRADE
 from research.importing.sources import Source
 from service.errors import UserError
@@ -37,16 +37,11 @@ def looks_like(source: Source) -> bool:
     return _header(source)[: len(_BEGIN)] == _BEGIN
 
 
-def is_quotes(source: Source) -> bool:
-    """Whether a file holds quotes alone."""
-    return "side" not in _header(source)
-
-
 def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read trades, quotes or snapshots. Raises UserError for what holds neither."""
     names = _header(source)
     columns = next((known for known in (_QUOTES, _BOOKS, _TRADES) if known.keys() <= set(names)), None)
-    if columns is None or "is_snapshot" in names:
+    if columns is None or "is_snapshot" in names or "liquidations" in source.name.lower():
         raise UserError(
             f"{source.label} holds neither trades nor quotes of Tardis ({', '.join(names[4:])}): take trades, quotes, "
             "book_ticker or book_snapshot_5"
@@ -55,7 +50,7 @@ def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     types |= {theirs: pa.string() if ours == "id" else pa.float64() for theirs, ours in columns.items()}
     for piece in pieces(source, Form(names, types, header=True), notes):
         stamps = [piece.column(name).fill_null(0).to_numpy() for name in ("timestamp", "local_timestamp")]
-        ts = np.where(stamps[0] > 0, *stamps) * UNITS["us"]
+        ts = times.scaled(np.where(stamps[0] > 0, *stamps), "us")
         given = {ours: floats(piece.column(theirs)) for theirs, ours in columns.items() if ours != "id"}
         symbol = piece.column("symbol")
         if columns is _TRADES:

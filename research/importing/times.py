@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.events import SECOND
 from pipeline.venues.units import other_unit
 from research.importing.notes import UNITS, Unit
 from research.importing.rows import Numbers
@@ -19,15 +21,21 @@ _SHORT = {"seconds": "s", "milliseconds": "ms", "microseconds": "us"}
 _LONG = {"ns": "nanoseconds", **{short: long for long, short in _SHORT.items()}}
 _FIRST, _LAST = 978_307_200, 4_102_444_800  # seconds since 1970: 2001 to 2100
 
-_DECIMAL = pa.decimal128(22, 9)
+_DIGITS_OF_SECONDS = 10
+_DECIMAL = pa.decimal128(27, 9)  # times a unit of ten digits it has 38, which is the most
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _ZONED = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 
 
-def kind_of(example: str) -> pa.DataType:
-    """Return the type that a column of times is read as, by one of them. Raises ValueError for what is none."""
+def kind_of(example: str, others: Sequence[str] = ()) -> pa.DataType:
+    """Return the type that a column of times is read as, by one of them. Raises ValueError for what is none.
+
+    Whole numbers of seconds may stand among those with decimals, so that the `others` are looked at as well; times of
+    ten digits may have some further on than is looked.
+    """
     if (found := _NUMBER.fullmatch(example)) is not None:
-        return _DECIMAL if found[1] else pa.int64()
+        parted = found[1] or any((other := _NUMBER.fullmatch(text)) and other[1] for text in others)
+        return _DECIMAL if parted or len(example) <= _DIGITS_OF_SECONDS else pa.int64()
     kind = pa.timestamp("ns", "UTC") if _ZONED.search(example) else pa.timestamp("ns")
     try:
         pa.array([example]).cast(kind)
@@ -64,27 +72,47 @@ def zone_of(name: str) -> str:
     return name
 
 
+def scaled(values: Numbers, unit: Unit) -> Numbers:
+    """Return whole numbers as ns; 0 where that is no time from 2001 to 2100, as that of a row in another unit."""
+    factor = UNITS[unit]
+    in_seconds = SECOND // factor
+    sound = (values >= _FIRST * in_seconds) & (values < _LAST * in_seconds)
+    found: Numbers = np.where(sound, values, 0).astype(np.int64) * factor
+    return found
+
+
 def ns(column: Any, unit: Unit, timezone: str) -> Numbers:
-    """Return times in ns, 0 where there is none. `timezone` is that of texts without one."""
+    """Return times in ns, 0 where there is none from 2001 to 2100. `timezone` is that of texts without one."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         if kind.tz is None:
             column = pc.assume_timezone(column, timezone, ambiguous="earliest", nonexistent="latest")
-        whole = column.cast(pa.timestamp("ns", "UTC"), safe=False).cast(pa.int64())
-    elif pa.types.is_date(kind):
-        whole = column.cast(pa.timestamp("ns")).cast(pa.int64())
-    elif pa.types.is_decimal(kind):
-        whole = pc.multiply(
-            column, pa.scalar(UNITS[unit], pa.int64()).cast(pa.decimal128(19, 0)).cast(pa.decimal128(10, 0))
-        )
-        whole = pc.cast(whole, pa.int64(), safe=False)
-    elif pa.types.is_floating(kind):
+        return _stamped(column, pa.timestamp("ns", "UTC"))
+    if pa.types.is_date(kind):
+        return _stamped(column.cast(pa.timestamp("ms")), pa.timestamp("ns"))
+    if pa.types.is_decimal(kind):
+        factor = pa.scalar(UNITS[unit], pa.int64()).cast(pa.decimal128(19, 0)).cast(pa.decimal128(10, 0))
+        sound = pc.if_else(_between(column.cast(pa.float64()), SECOND // UNITS[unit]), column, None)
+        return _filled(pc.cast(pc.multiply(sound, factor), pa.int64(), safe=False))
+    if pa.types.is_floating(kind):
         # Exact as far as a float is: 1e-7 s of a time of today.
         seconds = np.nan_to_num(column.to_numpy() if hasattr(column, "to_numpy") else column)
-        rounded: Numbers = np.rint(seconds * float(UNITS[unit])).astype(np.int64)
-        return rounded
-    else:
-        values: Numbers = pc.fill_null(column, 0).cast(pa.int64()).to_numpy()
-        return values if unit == "ns" else values * UNITS[unit]
-    found: Numbers = pc.fill_null(whole, 0).to_numpy()
+        with np.errstate(over="ignore"):
+            return scaled(np.rint(seconds * float(UNITS[unit])), "ns")
+    return scaled(_filled(column), unit)
+
+
+def _stamped(column: Any, kind: pa.DataType) -> Numbers:
+    """Return timestamps in ns; one of another century may be none in ns at all."""
+    per_second = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": SECOND}[column.type.unit]
+    sound = pc.if_else(_between(column.cast(pa.int64()), per_second), column, None)
+    return _filled(sound.cast(kind, safe=False))
+
+
+def _between(column: Any, per_second: int) -> Any:
+    return pc.and_(pc.greater_equal(column, _FIRST * per_second), pc.less(column, _LAST * per_second))
+
+
+def _filled(column: Any) -> Numbers:
+    found: Numbers = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
     return found

@@ -170,6 +170,13 @@ def test_files_of_known_venues_that_hold_no_ticks_are_said(rows: str, expected: 
     assert (told.code, expected in told.err) == (2, True)
 
 
+def test_liquidations_of_tardis_are_no_trades(run: Run, tmp_path: Path) -> None:
+    """They have the header of trades: their name tells."""
+    path = files.written(tmp_path / "binance-futures_liquidations_2024-08-08_BTCUSDT.csv.gz", files.TARDIS)
+    told = run(path)
+    assert (told.code, "holds neither trades nor quotes of Tardis" in told.err) == (2, True)
+
+
 def test_a_file_with_nothing_sound_in_it_makes_no_tape(run: Run, tmp_path: Path) -> None:
     path = files.written(tmp_path / "a.csv", "ts,price,size\n1723075200000,-1,5\n")
     told = run(path, "--symbol", "A", "--out", tmp_path / "t.parquet")

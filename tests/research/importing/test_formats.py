@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+from datetime import time
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from actors.engine.core import Input
 from pipeline.events import Clock, Gap, Prints, Quote, Refused, Trade
 from pipeline.venues.conditions import PrintKind
-from research.importing import importer
+from research.importing import alpaca_pages, importer
 from research.importing.notes import NO_ROW, SUSPICIOUS, Options
 from service.errors import UserError
 from service.recorded import columnar
@@ -272,6 +278,23 @@ def test_pages_of_history_are_read_however_they_are_laid_out(tmp_path: Path) -> 
         assert imported(tmp_path, files.written(tmp_path / "p.json", text))[0] == EXPECTED["alpaca-history"]
 
 
+def test_a_page_over_many_lines_is_decoded_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not once for each of its items: a day of them would take hours."""
+    item = {"t": "2024-08-08T13:30:00.1Z", "x": "V", "p": 100.1, "s": 5, "c": ["@"], "z": "C"}
+    page = {"trades": {"AAPL": [{**item, "i": number} for number in range(1000)]}, "next_page_token": None}
+    sizes: list[int] = []
+
+    def counted(text: bytes) -> list[alpaca_pages._Page] | None:
+        sizes.append(len(text))
+        return decoded(text)
+
+    decoded = alpaca_pages._decoded
+    monkeypatch.setattr(alpaca_pages, "_decoded", counted)
+    path = files.written(tmp_path / "p.json", msgspec.json.format(msgspec.json.encode(page), indent=2))
+    assert len(imported(tmp_path, path)[0]) == 1000
+    assert sum(sizes) < 4 * path.stat().st_size
+
+
 def test_lean_crypto_is_in_utc_and_unscaled(tmp_path: Path) -> None:
     path = files.zipped(
         tmp_path / "crypto/binance/tick/btcusdt/20240808_trade.zip",
@@ -296,6 +319,7 @@ def test_csv_rows_that_cannot_be_read_are_refused_with_their_lines_and_the_rest_
     [
         ("1723075200", 1_723_075_200_000_000_000),
         ("1723075200.123456789", 1_723_075_200_123_456_789),
+        ("1723075200123456.5", 1_723_075_200_123_456_500),
         ("1723075200123.25", 1_723_075_200_123_250_000),
         ("1723075200123456", 1_723_075_200_123_456_000),
         ("1723075200123456789", 1_723_075_200_123_456_789),
@@ -324,3 +348,154 @@ def test_a_tape_in_milliseconds_is_said_and_imported_with_a_unit(tmp_path: Path)
     with pytest.raises(UserError, match=r"has its times in milliseconds .*; --unit ms imports it"):
         imported(tmp_path, path)
     assert imported(tmp_path, path, options=Options(unit="ms"))[0] == [Trade("A", 1_723_075_200_005 * MS, 1.0, 2.0)]
+
+
+def test_our_recordings_are_read_however_they_are_compressed(tmp_path: Path) -> None:
+    settings = b'{"type":"settings","settings":{"strategy":{"window_size":30}},"version":"1"}\n'
+    trade = b'{"type":"trade","symbol":"A","ts":1723110000000000000,"price":1.0,"size":1}\n'
+    expected = [Trade("A", 1_723_110_000_000_000_000, 1.0, 1.0)]
+    tape = tmp_path / "out" / "tape.parquet"
+    packed = {
+        "r.jsonl.xz": lzma.compress(settings + trade),
+        "r.jsonl.bz2": bz2.compress(settings + trade),
+        "r": pa.Codec("zstd").compress(settings + trade, asbytes=True),
+        "g": gzip.compress(settings + trade),
+        "r.jsonl": settings + trade,
+    }
+    for name, data in packed.items():
+        (tmp_path / name).write_bytes(data)
+        assert imported(tmp_path, tmp_path / name)[0] == expected, name
+        assert columnar.first_line(tape) == settings.rstrip(), name
+    zipped = files.zipped(tmp_path / "r.zip", [("r.jsonl", (settings + trade).decode())])
+    assert (imported(tmp_path, zipped)[0], columnar.first_line(tape)) == (expected, settings.rstrip())
+
+
+def test_a_symbol_that_is_given_is_of_files_that_say_none(tmp_path: Path) -> None:
+    every = files.everything(tmp_path)
+    plain = files.written(tmp_path / "ticks.csv", "ts,price,size\n1723075200007,7,1\n")
+    record = files.dbn_record(1_719_878_280_000_000_001, "T", 99, 1, (99, 1), (101, 2))
+    named = files.written(tmp_path / "named.dbn", files.dbn(record))
+    given = (every["binance"], every["lean"], plain, named)
+    found, report = imported(tmp_path, *given, options=Options(symbol="SOLUSDT"))
+    assert set(report.info.symbols) == {"BTCUSDT", "AIG", "SOLUSDT", "QQQ"}
+    assert [event.symbol for event in found if isinstance(event, Trade) and event.price == 7.0] == ["SOLUSDT"]
+
+
+def test_instruments_of_databento_without_names_are_not_made_one(tmp_path: Path) -> None:
+    def record(instrument: int) -> bytes:
+        made = bytearray(files.dbn_record(1_719_878_280_000_000_001, "T", 99, 1, (99, 1), (101, 2)))
+        made[4:8] = instrument.to_bytes(4, "little")
+        return bytes(made)
+
+    options = Options(symbol="SPY")
+    found, _ = imported(tmp_path, files.written(tmp_path / "a.dbn", files.dbn(record(7), record(8))), options=options)
+    assert [event.symbol for event in found if isinstance(event, Trade)] == ["QQQ", "SPY"]
+    two = files.written(tmp_path / "b.dbn", files.dbn(record(8), record(9)))
+    with pytest.raises(UserError, match="does not name its instruments 8 and 9"):
+        imported(tmp_path, two, options=options)
+
+
+def with_conditions(folder: Path, *conditions: str) -> Path:
+    """Write CSV with a trade of each of the conditions, a second apart."""
+    rows = "".join(f'{1_723_110_000 + at},A,100,5,"{text}"\n' for at, text in enumerate(conditions))
+    return files.written(folder / "c.csv", "ts,symbol,price,size,conditions\n" + rows)
+
+
+def test_conditions_of_taq_are_a_code_a_character(tmp_path: Path) -> None:
+    found, report = imported(tmp_path, with_conditions(tmp_path, "@", "@F", "@F I", "@ TI", "F"))
+    assert [event.size for event in found if isinstance(event, Trade)] == [5.0, 5.0, 10.0]
+    assert {kind: count for kind, (count, _) in report.prints.counted.items()} == {
+        PrintKind.VOLUME: 1,
+        PrintKind.EXTENDED: 1,
+    }
+
+
+@pytest.mark.parametrize("conditions", [("14,41", "", "14"), ("12",), ("1", "4"), ("Regular", "Odd Lot", "@")])
+def test_conditions_of_another_form_are_not_guessed(conditions: tuple[str, ...], tmp_path: Path) -> None:
+    path = with_conditions(tmp_path, *conditions)
+    with pytest.raises(UserError, match=r"its conditions are of a form that is not known .*--columns conditions=- lea"):
+        imported(tmp_path, path)
+    found, _ = imported(tmp_path, path, options=Options(columns={"conditions": "-"}))
+    assert found == [Trade("A", (1_723_110_000 + at) * 1000 * MS, 100.0, 5.0) for at in range(len(conditions))]
+
+
+def test_options_and_futures_of_lean_are_not_taken_for_one_equity(tmp_path: Path) -> None:
+    rows = "34200000,12000,1,C,0,0\n"
+    members = {
+        "20140606_trade_american.zip": [f"20140606_aapl_trade_tick_american_{n}_20140606.csv" for n in ("call", "put")],
+        "20131007_trade.zip": [f"20131007_es_trade_tick_2013{n}.csv" for n in (10, 12)],
+    }
+    for name, inside in members.items():
+        path = files.zipped(tmp_path / name, [(member, rows) for member in inside])
+        with pytest.raises(UserError, match="holds LEAN's options or futures"):
+            imported(tmp_path, path)
+
+
+def test_books_of_several_venues_are_not_one_book(tmp_path: Path) -> None:
+    records = []
+    for publisher in (81, 82):
+        made = bytearray(files.dbn_record(1_719_878_280_000_000_001, "A", 99, 1, (99, 1), (101, 2)))
+        made[2:4] = publisher.to_bytes(2, "little")
+        records.append(bytes(made))
+    assert len(imported(tmp_path, files.written(tmp_path / "a.dbn", files.dbn(records[0])))[0]) == 1
+    with pytest.raises(UserError, match=r"books of several venues .publishers 81 and 82., each by itself"):
+        imported(tmp_path, files.written(tmp_path / "b.dbn", files.dbn(*records)))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("quiet", [0, 300])
+def test_whole_seconds_may_come_before_those_with_decimals(form: str, quiet: int, tmp_path: Path) -> None:
+    start = 1_723_110_000
+    times = [*(str(start + at) for at in range(quiet)), str(start + quiet), f"{start + quiet}.5"]
+    path = files.written(tmp_path / "a.csv", "\n".join(["ts,price,size", *(f"{ts},1,1" for ts in times), ""]))
+    if form == "parquet":
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"ts": times, "price": [1.0] * len(times), "size": [1.0] * len(times)}), path)
+    found, report = imported(tmp_path, path, options=Options(symbol="A"))
+    assert not report.notes.counts
+    assert [event.ts - start * 1000 * MS for event in found[-2:] if isinstance(event, Trade)] == [
+        quiet * 1000 * MS,
+        quiet * 1000 * MS + 500 * MS,
+    ]
+
+
+@pytest.mark.parametrize("broken", ["", "1723110000002, A, x, 5\n"])
+def test_texts_are_read_alike_whether_or_not_a_row_of_theirs_is_broken(broken: str, tmp_path: Path) -> None:
+    rows = "\nts, symbol, price, size, id\n1723110000000, NA, 100, 5, null\n1723110000001, A, NA, 5, \n"
+    path = files.written(tmp_path / "a.csv", rows + "1723110000001, A, 1, 5,\n" + broken.replace("5\n", "5, 1\n"))
+    found, report = imported(tmp_path, path)
+    assert found == [
+        Trade("NA", 1_723_110_000_000 * MS, 100.0, 5.0, None, None, "null"),
+        Trade("A", 1_723_110_000_001 * MS, 1.0, 5.0),
+    ]
+    refused = {reason: found_.line for reason, found_ in report.notes.refused.items()}
+    assert refused == {"no price above 0": 4, **({NO_ROW: 6} if broken else {})}
+
+
+def test_parquet_that_is_damaged_or_of_other_types_is_said(tmp_path: Path) -> None:
+    count = 20_000
+    ts = [1_723_110_000_000_000_000 + at * 7919 for at in range(count)]
+    price = [1 + (at * 7919 % 10_007) / 10_007 for at in range(count)]
+    whole = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"ts": ts, "price": price, "size": price}), whole)
+    damaged = bytearray(whole.read_bytes())
+    damaged[3000:60_000] = bytes(byte ^ 0x5A for byte in damaged[3000:60_000])
+    (tmp_path / "b.parquet").write_bytes(damaged)
+    with pytest.raises(UserError, match=r"b\.parquet cannot be read: it is damaged"):
+        imported(tmp_path, tmp_path / "b.parquet", options=Options(symbol="A"))
+    columns = {"ts": [1_723_110_000_000], "price": [1.0], "size": [1.0], "conditions": [["@"]]}
+    for name, values, expected in (
+        ("ts", [time(9, 30)], "its column ts holds time64"),
+        ("ts", [True], "its column ts holds bool"),
+        ("price", [[1.0]], "its columns hold no trades or quotes"),
+        ("conditions", [[14, 41]], "its columns hold no trades or quotes"),
+    ):
+        pq.write_table(pa.table(columns | {name: values}), whole)
+        with pytest.raises(UserError, match=expected):
+            imported(tmp_path, whole, options=Options(symbol="A"))
+
+
+def test_a_column_is_not_two_things(tmp_path: Path) -> None:
+    path = files.written(tmp_path / "a.csv", "ts,symbol,price,size\n1723110000000,A,100,5\n")
+    with pytest.raises(UserError, match="the column ts cannot be ts and id: name another one"):
+        imported(tmp_path, path, options=Options(columns={"id": "ts"}))

@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -20,6 +22,7 @@ from research.importing.notes import Notes, Options
 from research.importing.ordering import Disordered, Stream, in_order, kept, merged, runs
 from research.importing.prints import SalePrints
 from service.recorded import columnar
+from tests.research.importing import files
 
 STEPS = st.lists(st.integers(0, 3), max_size=12)
 
@@ -81,7 +84,7 @@ def test_runs_sort_any_order(times: list[int], size: int, run: int) -> None:
     held, ordering.RUN = ordering.RUN, run
     try:
         with TemporaryDirectory() as folder:
-            streams = list(runs(cut(table(times, "A"), size), Path(folder), (0, 0), Notes()))
+            streams = list(runs([cut(table(times, "A"), size)], Path(folder), (0, 0), Notes()))
             found = read(merged(streams))
     finally:
         ordering.RUN = held
@@ -202,3 +205,50 @@ def events_of(table_: pa.Table) -> list[Input]:
 def test_quotes_are_left_alone_by_conditions() -> None:
     made = rows.of_events([Quote("A", 5, 1.0, 2.0), Trade("A", 6, 1.5, 1.0)])
     assert events_of(SalePrints().apply(made)) == [Quote("A", 5, 1.0, 2.0), Trade("A", 6, 1.5, 1.0)]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "databento"])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_of_equal_times_trades_come_before_quotes_of_another_file(form: str, shuffled: bool, tmp_path: Path) -> None:
+    """Whatever the files are called: a quote of the same millisecond may be later than the trade."""
+    at = [3, 1, 2] if shuffled else [1, 2, 3]
+    ns = [1_723_110_000_000_000_000 + 1_000_000 * n for n in at]
+    if form == "databento":
+        first = files.dbn(*(files.dbn_record(ts, "A", 99, 1, (99, n), (101, 2)) for n, ts in enumerate(ns, 1)))
+        files.written(tmp_path / "a.dbn", first)
+        second = files.dbn(*(files.dbn_record(ts, "T", 99, 1, (99, 1), (101, 2)) for ts in ns))
+        files.written(tmp_path / "b.dbn", second)
+    else:
+        quotes = pa.table({"ts": ns, "symbol": ["A"] * 3, "bid": [99.0] * 3, "ask": [101.0] * 3})
+        trades = pa.table({"ts": ns, "symbol": ["A"] * 3, "price": [100.0] * 3, "size": [1.0] * 3})
+        write = pa.csv.write_csv if form == "csv" else pa.parquet.write_table
+        write(quotes, tmp_path / f"a.{form}")
+        write(trades, tmp_path / f"b.{form}")
+    importer.run([tmp_path], tmp_path / "t.parquet", Options())
+    found = [event for batch in columnar.events(tmp_path / "t.parquet") for event in batch]
+    assert [type(event) for event in found] == [Trade, Quote] * 3
+
+
+@pytest.mark.parametrize("most", [3, 200])
+def test_many_files_of_a_day_are_one_tape_however_many_are_read_at_once(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more than so many, rows are sorted apart: handles and memory do not grow with their number."""
+    monkeypatch.setattr(importer, "MOST_OPEN", most)
+    opened: list[int] = []
+
+    def counted(streams: list[Stream], most: int) -> Iterator[pa.Table]:
+        opened.append(len(streams))
+        return merged(streams, most)
+
+    monkeypatch.setattr(importer, "merged", counted)
+    for place in range(8):
+        rows_ = "".join(f"{n},100,1,100,{1_723_110_000_000 + n},true,true\n" for n in range(50))
+        files.written(tmp_path / f"S{place}-trades-2024-08-08.csv", rows_)
+    report = importer.run([tmp_path], tmp_path / "t.parquet", Options())
+    found = [event for batch in columnar.events(tmp_path / "t.parquet") for event in batch]
+    assert [(event.ts, event.symbol) for event in found if isinstance(event, Trade)] == [
+        ((1_723_110_000_000 + n) * 1_000_000, f"S{place}") for n in range(50) for place in range(8)
+    ]
+    assert report.notes.unordered == 0
+    assert opened == ([8, 1] if most == 3 else [8])
