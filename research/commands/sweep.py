@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, Strategy
+from service.cli.options import Assignments, Config, DataDir, Json, Strategy, TrustOption
 from service.errors import UserError
 from service.visible import visible, visible_json
 
@@ -60,6 +60,7 @@ def sweep(
     config: Config = None,
     assignments: Assignments = None,
     strategy: Strategy = None,
+    trust: TrustOption = False,
     data_dir: DataDir = Path("data"),
     as_json: Json = None,
 ) -> None:
@@ -68,7 +69,8 @@ def sweep(
     Each setting is decided once on each tape. The time of the tapes is parted into walk-forward windows: a setting is
     chosen on what lies before a window, and judged on the window. A sample of the compiled engine's results is decided
     again by the core: where one trade differs there is no report, and exit code 1. What was decided is kept in a
-    folder: the same command goes on after a kill. The results are the same for any number of workers.
+    folder: the same command goes on after a kill. The results are the same for any number of workers. A recording is
+    decided with the strategy that it names, if it is a session of the data folder; else with --trust.
     """
     with _needs_extra():
         from research.sweeps.starting import leave_unloaded
@@ -87,7 +89,7 @@ def sweep(
         jobs=jobs, check=check, strategy=strategy, config=config, assignments=tuple(assignments or ()),
     )  # fmt: skip
     with outlet.prints_aside():
-        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir)
+        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir, trust=trust)
     over = question.tapes[0].name if len(question.tapes) == 1 else f"{len(question.tapes)} tapes"
     terminal.say(_announced(asked.method.count, over, asked.chosen.engine.name, asked.chosen.why, engine))
     try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from actors.messages import StrategySource
 from research.engine.port import CannotDecide, Chosen, Engine, EngineName, engine_of
 from research.sweeps import methods, sample_check
 from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, file_digest
@@ -22,7 +23,9 @@ from research.workers.port import Workers
 from service import settings as settings_, strategies
 from service.errors import UserError
 from service.recorded import tapes
-from service.settings import Layer, Settings
+from service.recorded.tapes import SettingsRecorded
+from service.recorded.trust import Trust
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from research.sweeps.answer import Found, Objective, Trades
@@ -86,8 +89,8 @@ class Sweep:
     """One sweep. Making it checks the question; `run` decides it.
 
     `folder` gives the folder for results by the name that a sweep has of its own; `data_dir` is the bot's, beside which
-    no cluster is started. Raises UserError for a tape, settings or parameters that cannot be used, before anything is
-    decided.
+    no cluster is started, and whose own sessions may say which strategy is run; others may with `trust`. Raises
+    UserError for a tape, settings, a strategy or parameters that cannot be used, before anything is decided.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class Sweep:
         folder: Callable[[str], Path],
         say: Say = lambda _: None,
         data_dir: Path = Path("data"),
+        *,
+        trust: bool = False,
     ) -> None:
         self.question = question
         self._data_dir = data_dir
@@ -103,11 +108,12 @@ class Sweep:
         self._recorded = {tape: _recorded(tape) for tape in question.tapes}
         for path in question.space.paths:
             _check_decides(path)
-        self._corners = tuple(self._made_corners())
-        lineups = [strategies.lineup(question.strategy, settings) for settings in self._corners]  # each may be refused
-        self._lineup = lineups[0]
+        corners = {tape: self._made_corners(tape) for tape in question.tapes}
+        self._corners = tuple(settings for mine in corners.values() for settings in mine)
+        self.strategy = self._one_strategy(corners, Trust(data_dir, trust, say))
+        self._lineups = [strategies.lineup(self.strategy, each) for each in self._corners]  # each may be refused
         self.method = methods.method_of(question.method, question.space, question.trials, question.seed)
-        self.chosen = engine_of(question.engine, self._corners, question.strategy)
+        self.chosen = engine_of(question.engine, self._corners, self.strategy)
         self._digests = {tape: file_digest(tape) for tape in question.tapes}
         self._strategy = self._strategy_digest()
         self.folder = folder(self._name())
@@ -117,22 +123,47 @@ class Sweep:
     def settings(self, tape: Path, sample: Sample) -> Settings:
         """Return the settings that a sample is on a tape. Raises UserError for a value out of range."""
         q = self.question
-        return settings_.load(q.config, q.assignments, flags=q.space.given(sample), recorded=self._recorded[tape])
+        recorded = self._recorded[tape]
+        layer = recorded.settings if recorded is not None else None
+        return settings_.load(q.config, q.assignments, flags=q.space.given(sample), recorded=layer)
 
-    def _made_corners(self) -> Iterator[Settings]:
-        """Yield settings in which each value of each parameter occurs. Raises UserError for one out of range."""
+    def _made_corners(self, tape: Path) -> list[Settings]:
+        """Return settings in which each value of each parameter occurs. Raises UserError for one out of range."""
         axes = self.question.space.axes
         first = tuple(axis.ends[0] for axis in axes)
-        for place, axis in enumerate(axes):
-            for value in axis.ends:
-                yield self.settings(self.question.tapes[0], (*first[:place], value, *first[place + 1 :]))
+        return [
+            self.settings(tape, (*first[:place], value, *first[place + 1 :]))
+            for place, axis in enumerate(axes)
+            for value in axis.ends
+        ]
+
+    def _one_strategy(self, corners: Mapping[Path, Sequence[Settings]], trust: Trust) -> str | StrategySource | None:
+        """Return the strategy that decides all tapes: the one that was asked for, else the one that they name.
+
+        Nothing is loaded yet. Raises UserError for one that may not be run, and where tapes name several.
+        """
+        asked = self.question.strategy
+        found = {tape: trust.strategy(tape, self._recorded[tape], asked, mine[0]) for tape, mine in corners.items()}
+        (first, strategy), *others = found.items()
+        for tape, other in others:
+            if other != strategy:
+                raise UserError(
+                    f"{first} was made with {_called(strategy)}, {tape} with {_called(other)}: name the one to sweep "
+                    "over (--strategy FILE.py:NAME), or sweep over each of them alone"
+                )
+        return strategy
 
     def _strategy_digest(self) -> str:
         """Return what the strategy's code is, so that cells of an earlier one are not taken for its own."""
-        found = hashlib.sha256(str(self.question.strategy).encode())
-        for strategy in (self._lineup.rest, *self._lineup.named.values()):
-            for file in strategy.files:
-                found.update(Path(file).read_bytes())
+        mine = self.strategy
+        is_source = isinstance(mine, StrategySource)  # as a recording holds it, whatever its files are by now
+        found = hashlib.sha256((mine.sha256 if isinstance(mine, StrategySource) else str(mine)).encode())
+        files: dict[str, None] = {}
+        for lineup in self._lineups:
+            for strategy in (*(() if is_source else (lineup.rest,)), *lineup.named.values()):
+                files |= dict.fromkeys(strategy.files)
+        for file in files:
+            found.update(Path(file).read_bytes())
         return found.hexdigest()
 
     def _name(self) -> str:
@@ -157,7 +188,7 @@ class Sweep:
             if self.question.engine != "auto":
                 raise
             self._say(f"{error}: the exact engine does it")
-            self.chosen = engine_of("exact", (), self.question.strategy)._replace(why=str(error))
+            self.chosen = engine_of("exact", (), self.strategy)._replace(why=str(error))
             return self._run(self.chosen, progress)
 
     def _run(self, chosen: Chosen, progress: Progress) -> Answer:
@@ -253,7 +284,7 @@ class Sweep:
         if chosen.engine.name != "exact" and q.check:
             traded = [count > 0 for count in mine.cells["trades"].to_pylist()]
             sample = sample_check.drawn(ordered, traded, q.check, found.best)
-            checked = sample_check.checked(sample, mine, q.strategy)
+            checked = sample_check.checked(sample, mine, self.strategy)
             if checked.difference:
                 raise Refused(checked.difference)
         return Answer(
@@ -275,8 +306,14 @@ def trades_of(kept: Cells, cells: Sequence[Cell], settings: int, first: int) -> 
     return Trades(settings, setting, column["entry_ts"], column["exit_ts"], column["pnl"])
 
 
-def _recorded(tape: Path) -> Layer | None:
-    """Return the settings that a recording was made with. Raises UserError for one of a broker's session."""
+def _called(strategy: str | StrategySource | None) -> str:
+    if strategy is None:
+        return "the default strategy"
+    return strategy if isinstance(strategy, str) else f"{strategy.reference} as it holds it"
+
+
+def _recorded(tape: Path) -> SettingsRecorded | None:
+    """Return what a recording was made with. Raises UserError for one of a broker's session."""
     tapes.check(tape)
     recorded = tapes.recorded_settings(tape)
     if recorded is not None and recorded.book:
@@ -284,7 +321,7 @@ def _recorded(tape: Path) -> Layer | None:
             f"{tape} is the recording of a session at a broker, whose fills are those of its own orders: sweep over "
             "a tape of the market, or a session on paper"
         )
-    return recorded.settings if recorded is not None else None
+    return recorded
 
 
 def _check_decides(path: str) -> None:

@@ -304,3 +304,60 @@ def test_a_long_tape_is_streamed_and_gives_the_same(day: Path, tmp_path: Path, m
     many._tapes.clear()
     held, streamed = (pq.read_table(tmp_path / folder / "trades.parquet") for folder in ("held", "streamed"))
     assert held.equals(streamed)
+
+
+def session(path: Path, **said: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first = msgspec.json.encode({"type": "settings", "settings": {}, **said}) + b"\n"
+    path.write_bytes(first + tape(seeded_tape(3, 300)))
+    return path
+
+
+OWN = (
+    "from pathlib import Path\n"
+    "from microbot import op\n"
+    "Path(__file__).with_suffix('.ran').touch()\n"
+    "def mine(ticks):\n"
+    "    return ticks.pipe(op.window(15, 3), op.momentum(0.0002), op.bursts())\n"
+)
+
+
+@pytest.mark.parametrize("where", ["strategies", "strategy"])
+def test_a_recording_from_elsewhere_runs_no_code_unless_it_is_trusted(tmp_path: Path, where: str) -> None:
+    evil = tmp_path / "evil.py"
+    evil.write_text(OWN)
+    named = {"file": f"{evil}:mine", "symbols": ["A"]}
+    said = {"settings": {"strategies": {"x": named}}} if where == "strategies" else {"strategy": f"{evil}:mine"}
+    from_elsewhere = session(tmp_path / "got.jsonl", **said)
+    question = asked(from_elsewhere, "strategy.profit_target=0.001,0.002", assignments=())
+    plain = session(tmp_path / "plain.jsonl")
+    for tapes in ((from_elsewhere,), (plain, from_elsewhere)):
+        with pytest.raises(UserError, match=r"evil\.py:mine, which would be run.*--trust"):
+            Sweep(msgspec.structs.replace(question, tapes=tapes), lambda _: tmp_path / "sweep", data_dir=tmp_path)
+    assert not evil.with_suffix(".ran").exists()
+    Sweep(question, lambda _: tmp_path / "sweep", data_dir=tmp_path, trust=True)
+    assert evil.with_suffix(".ran").exists()
+
+
+def test_a_session_is_decided_with_the_strategy_that_it_was_made_with(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    reference = f"{tmp_path / 'own.py'}:mine"
+    mine = session(tmp_path / "data" / "sessions" / "one.jsonl", strategy=reference)
+    question = asked(mine, "strategy.profit_target=0.001", assignments=())
+    not_read = asked(mine, "strategy.min_ticks=3,4", assignments=())
+    with pytest.raises(UserError, match="does not read"):
+        Sweep(not_read, lambda _: tmp_path / "no", data_dir=tmp_path / "data")
+    by_itself = Sweep(question, lambda _: tmp_path / "a", data_dir=tmp_path / "data").run()
+    replay(mine, settings_.load(None, (), flags=by_itself.number(0), recorded={}), reference, out=tmp_path / "replayed")
+    lines = (tmp_path / "replayed" / "trades.jsonl").read_bytes().splitlines()
+    assert by_itself.cells.cells["trades"].to_pylist() == [len(lines)] != [0]
+
+
+def test_tapes_that_name_several_strategies_are_refused_until_one_is_named(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    mine = session(tmp_path / "data" / "sessions" / "one.jsonl", strategy=f"{tmp_path / 'own.py'}:mine")
+    question = asked(day, "strategy.profit_target=0.001", tapes=(day, mine), assignments=())
+    with pytest.raises(UserError, match=r"day\.jsonl was made with the default strategy, .*own\.py:mine.*--strategy"):
+        Sweep(question, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
+    named = msgspec.structs.replace(question, strategy=f"{tmp_path / 'own.py'}:mine")
+    Sweep(named, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
