@@ -16,8 +16,10 @@ import pipeline
 import research.engine as engines
 from research.engine.decided import COUNTS, TRADE_FIELDS, Decided, of_outcomes
 from research.engine.port import Engine
+from research.workers.shipping import digest_of
 from service import settings as settings_
 from service.errors import make_folder, writing
+from service.recorded import tapes
 from service.settings import Settings
 from service.version import VERSION
 
@@ -174,10 +176,10 @@ def write_table(path: Path, table: pa.Table) -> None:
 # --------------------------------------------------------------------------------------------------- keys
 
 
-def file_digest(path: Path) -> str:
-    """Return SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def tape_digest(tape: Path) -> str:
+    """Return what a tape's content is, in hex: SHA-256 of its file, or of those of all its files."""
+    digests = [digest_of(path) for path in tapes.files_of(tape)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 @cache

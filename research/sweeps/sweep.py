@@ -13,10 +13,11 @@ import msgspec
 from actors.messages import StrategySource
 from research.engine.port import CannotDecide, Chosen, Engine, EngineName, engine_of
 from research.sweeps import methods, sample_check
-from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, file_digest
+from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, tape_digest
 from research.sweeps.sample_check import Cell, Checked
 from research.sweeps.space import Sample, Space
 from research.sweeps.timeline import Timeline, Window, purge_of, spans_of
+from research.sweeps.unchanged import Unchanged
 from research.workers.blocks import cost_of, plan
 from research.workers.choice import workers_of
 from research.workers.port import Workers
@@ -105,6 +106,12 @@ class Sweep:
         self.question = question
         self._data_dir = data_dir
         self._say = say
+        self._unchanged = Unchanged()
+        if question.config is not None:
+            self._unchanged.note([question.config])
+        for tape in question.tapes:
+            tapes.size(tape)  # a missing one is said first
+            self._unchanged.note(tapes.files_of(tape))
         self._recorded = {tape: _recorded(tape) for tape in question.tapes}
         for path in question.space.paths:
             _check_decides(path)
@@ -114,7 +121,7 @@ class Sweep:
         self._lineups = [strategies.lineup(self.strategy, each) for each in self._corners]  # each may be refused
         self.method = methods.method_of(question.method, question.space, question.trials, question.seed)
         self.chosen = engine_of(question.engine, self._corners, self.strategy)
-        self._digests = {tape: file_digest(tape) for tape in question.tapes}
+        self._digests = {tape: tape_digest(tape) for tape in question.tapes}
         self._strategy = self._strategy_digest()
         self.folder = folder(self._name())
 
@@ -162,6 +169,7 @@ class Sweep:
         for lineup in self._lineups:
             for strategy in (*(() if is_source else (lineup.rest,)), *lineup.named.values()):
                 files |= dict.fromkeys(strategy.files)
+        self._unchanged.note(map(Path, files))
         for file in files:
             found.update(Path(file).read_bytes())
         return found.hexdigest()
@@ -211,6 +219,7 @@ class Sweep:
                 missing = [cell for cell in fresh if cell.key not in known]
                 parts = [kept]
                 for part in self._decided(workers, chosen.engine, missing):
+                    self._unchanged.check()
                     store.add(part)
                     parts.append(part)
                     known |= set(part.cells["key"].to_pylist())
@@ -218,6 +227,7 @@ class Sweep:
                 kept = Cells.joined(parts)
                 if q.method == "tpe":
                     method.tell(self._scores(kept, fresh, len(asked), before, timeline))
+        self._unchanged.check()
         return self._answer(chosen, samples, cells, kept, timeline, windows)
 
     def _cells(self, engine: Engine, samples: Sequence[Sample], first: int) -> list[Cell]:
@@ -285,6 +295,7 @@ class Sweep:
             traded = [count > 0 for count in mine.cells["trades"].to_pylist()]
             sample = sample_check.drawn(ordered, traded, q.check, found.best)
             checked = sample_check.checked(sample, mine, self.strategy)
+            self._unchanged.check()  # as the sample was decided by what the files hold now
             if checked.difference:
                 raise Refused(checked.difference)
         return Answer(

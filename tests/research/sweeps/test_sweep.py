@@ -12,6 +12,7 @@ import pytest
 from research.engine.exact import ExactEngine
 from research.engine.port import Chosen, Outcome
 from research.sweeps import sample_check, sweep as sweeping, tables
+from research.sweeps.cells import tape_digest
 from research.sweeps.sample_check import Cell
 from research.sweeps.space import space_of
 from research.sweeps.sweep import Answer, Question, Refused, Sweep
@@ -361,3 +362,35 @@ def test_tapes_that_name_several_strategies_are_refused_until_one_is_named(day: 
         Sweep(question, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
     named = msgspec.structs.replace(question, strategy=f"{tmp_path / 'own.py'}:mine")
     Sweep(named, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
+
+
+@pytest.mark.parametrize("what", ["tape", "strategy", "config"])
+def test_nothing_is_kept_of_what_was_decided_after_a_file_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    files = {"tape": tmp_path / "a.jsonl", "strategy": tmp_path / "own.py", "config": tmp_path / "own.toml"}
+    files["tape"].write_bytes(tape(seeded_tape(3, 300)))
+    files["strategy"].write_text(OWN)
+    files["config"].write_text("[risk]\nposition_size = 2\n")
+    question = asked(
+        files["tape"], "strategy.profit_target=0.001,0.002,0.003", assignments=(),
+        strategy=f"{files['strategy']}:mine", config=files["config"],
+    )  # fmt: skip
+    monkeypatch.setattr(sweeping, "_AT_ONCE", {"exact": 1})
+    sweep = Sweep(question, lambda _: tmp_path / "sweep")
+
+    def change(done: int, of: int) -> None:
+        files[what].write_bytes(files[what].read_bytes() + b"\n")
+
+    with pytest.raises(UserError, match=f"{files[what].name} was changed while it was swept over"):
+        sweep.run(change)
+    assert len(list((tmp_path / "sweep" / "cells").glob("*.cells.parquet"))) == 1
+
+
+def test_a_pair_of_files_is_known_by_both(tmp_path: Path) -> None:
+    message, book = (tmp_path / f"X_2024-01-02_34200000_57600000_{kind}_1.csv" for kind in ("message", "orderbook"))
+    message.write_text("34200.1,4,1,1,100,1\n")
+    book.write_text("101,1,99,1\n")
+    before = [tape_digest(half) for half in (message, book)]
+    book.write_text("103,1,99,1\n")
+    assert not set(before) & {tape_digest(half) for half in (message, book)}
