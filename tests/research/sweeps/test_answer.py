@@ -54,15 +54,22 @@ def test_a_tape_says_from_when_to_when_it_is_whatever_its_form(tmp_path: Path) -
         spans_of(empty)
 
 
-def test_a_columnar_tape_of_several_days_has_a_stretch_for_each(tmp_path: Path) -> None:
-    path = tmp_path / "days.parquet"
+def test_a_tape_of_several_days_has_a_stretch_for_each_whatever_its_form(tmp_path: Path) -> None:
+    columns, plain = tmp_path / "days.parquet", tmp_path / "days.jsonl"
     seconds = [0, 60, 120, 86_400, 86_500, 3 * 86_400, 3 * 86_400 + 9]
-    with TapeWriter(path, TapeInfo()) as writer:
-        writer.write(rows_of([trade(s, 100.0, symbol="A") if s else Clock(START) for s in seconds]))
+    events = [trade(s, 100.0, symbol="A") if s else Clock(START) for s in seconds]
+    with TapeWriter(columns, TapeInfo()) as writer:
+        writer.write(rows_of(events))
         writer.finish({})
-    assert [(first - START, last - START) for first, last in spans_of(path)] == [
+    damaged = b'{"type": "trade", "ts": "yesterday"}\n\xff\n{"type": "quote", "ts": 5}\n'
+    plain.write_bytes(tape(events[:3]) + tape(events[3:]))
+    stretches = [
         (0, 120 * SECOND), (86_400 * SECOND, 86_500 * SECOND), (3 * 86_400 * SECOND, (3 * 86_400 + 9) * SECOND)
     ]  # fmt: skip
+    for path in (columns, plain):
+        assert [(first - START, last - START) for first, last in spans_of(path)] == stretches
+    plain.write_bytes(damaged + plain.read_bytes())
+    assert Timeline(spans_of(plain)).length == Timeline(spans_of(columns)).length == 229 * SECOND
 
 
 def made(settings: int, each: int, seed: int = 1, edge: dict[int, float] | None = None) -> Trades:
