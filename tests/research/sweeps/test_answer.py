@@ -109,6 +109,23 @@ def test_a_setting_with_an_edge_is_found_out_of_sample_and_believed() -> None:
     assert found.superiority.spa < 0.05
 
 
+def test_the_sentence_says_in_how_many_windows_the_best_was_chosen() -> None:
+    for seed, expected in ((2, 4), (8, 2)):
+        found = judged(made(40, 200, seed, edge={7: 0.6, 9: 0.6}))
+        assert found.believe
+        assert [fold.chosen == found.best for fold in found.folds].count(True) == expected
+        assert "choosing this way earned out of sample" in found.sentence
+        assert f"chosen in {expected} of 4 windows" in found.sentence
+
+
+def test_shares_that_survive_are_of_settings_that_traded_in_the_window() -> None:
+    """Settings 0 and 1 earn early, and of them 1 alone trades late, and earns; setting 2 only loses late."""
+    entry = np.array([1, 1, 45, 45]) * HOUR
+    trades = Trades(3, np.array([0, 1, 1, 2]), entry, entry + SECOND, np.array([1.0, 1.0, 1.0, -1.0]))
+    survival = judged(trades, windows=1).survival
+    assert (survival.earned, survival.survived, survival.share, survival.of_all) == (1, 1, 1.0, 0.5)
+
+
 def test_where_all_have_the_same_edge_it_is_believed_and_the_choice_is_not() -> None:
     chance = np.random.default_rng(1)
     found = judged(made(40, 400, 3, edge={number: 0.4 + 0.001 * chance.random() for number in range(40)}))
