@@ -188,22 +188,23 @@ class Sweep:
         """Decide all cells that the folder does not have, and return the answer.
 
         Raises Refused where a sample of the compiled engine's cells is not what the core decides. Ctrl-C loses the
-        tasks that were under way, and nothing else.
+        tasks that were under way, and nothing else. Raises UserError where another sweep is at work in the folder.
         """
-        try:
-            return self._run(self.chosen, progress)
-        except CannotDecide as error:
-            if self.question.engine != "auto":
-                raise
-            self._say(f"{error}: the exact engine does it")
-            self.chosen = engine_of("exact", (), self.strategy)._replace(why=str(error))
-            return self._run(self.chosen, progress)
+        store = Store(self.folder)
+        with store.alone():
+            try:
+                return self._run(store, self.chosen, progress)
+            except CannotDecide as error:
+                if self.question.engine != "auto":
+                    raise
+                self._say(f"{error}: the exact engine does it")
+                self.chosen = engine_of("exact", (), self.strategy)._replace(why=str(error))
+                return self._run(store, self.chosen, progress)
 
-    def _run(self, chosen: Chosen, progress: Progress) -> Answer:
+    def _run(self, store: Store, chosen: Chosen, progress: Progress) -> Answer:
         q = self.question
         timeline = Timeline(span for tape in q.tapes for span in spans_of(tape))
         windows = timeline.windows(q.windows, self._purge(), rolling=q.rolling)
-        store = Store(self.folder)
         kept = store.read()
         known = set(kept.cells["key"].to_pylist())
         method = methods.method_of(q.method, q.space, q.trials, q.seed)

@@ -394,3 +394,38 @@ def test_a_pair_of_files_is_known_by_both(tmp_path: Path) -> None:
     before = [tape_digest(half) for half in (message, book)]
     book.write_text("103,1,99,1\n")
     assert not set(before) & {tape_digest(half) for half in (message, book)}
+
+
+def test_two_sweeps_are_not_at_work_in_one_folder(hour: Path, tmp_path: Path) -> None:
+    question = asked(hour, "strategy.entry_threshold=0.0004,0.0006")
+    sentences = []
+
+    def meanwhile(done: int, of: int) -> None:
+        with pytest.raises(UserError) as refused:
+            Sweep(question, lambda _: tmp_path / "sweep").run()
+        sentences.append(str(refused.value))
+
+    Sweep(question, lambda _: tmp_path / "sweep").run(meanwhile)
+    assert sentences
+    assert all(said.startswith(f"another sweep is at work in {tmp_path / 'sweep'}") for said in sentences)
+    Sweep(question, lambda _: tmp_path / "sweep").run()  # the lock went with the sweep that had it
+
+
+@pytest.mark.parametrize("half", ["cells", "trades"])
+def test_a_part_that_is_damaged_or_of_two_sweeps_is_decided_again(
+    hour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    whole = answered(asked(hour, TARGETS), tmp_path / "sweep").cells
+    assert len(whole.trades)
+    path = tmp_path / "sweep" / "cells" / f"part-000000.{half}.parquet"
+    other = pq.read_table(path)
+    for damaged in (b"", b"half a file", path.read_bytes()[:-100], None):
+        if damaged is None:
+            pq.write_table(other.slice(1), path)
+        else:
+            path.write_bytes(damaged)
+        (tmp_path / "sweep" / "cells" / "part-000001.cells.parquet").unlink(missing_ok=True)
+        with_engine(monkeypatch, engine := Counting())
+        again = answered(asked(hour, TARGETS), tmp_path / "sweep").cells
+        assert engine.asked == 2
+        assert again.trades.equals(whole.trades)
