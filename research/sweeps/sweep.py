@@ -294,7 +294,9 @@ class Sweep:
         checked = None
         if chosen.engine.name != "exact" and q.check:
             traded = [count > 0 for count in mine.cells["trades"].to_pylist()]
-            sample = sample_check.drawn(ordered, traded, q.check, found.best)
+            chosen_ones = [found.best, *(fold.chosen for fold in found.folds)]
+            numbers = [number for number in chosen_ones if number is not None]
+            sample = sample_check.drawn(ordered, traded, q.check, numbers)
             checked = sample_check.checked(sample, mine, self.strategy)
             self._unchanged.check()  # as the sample was decided by what the files hold now
             if checked.difference:

@@ -261,6 +261,21 @@ def test_the_best_setting_is_always_in_the_sample_and_the_sample_is_always_the_s
     assert answers[0].found.best in seen[0]
 
 
+def test_the_sample_has_the_choices_and_looks_at_others_on_all_tapes() -> None:
+    cells = [Cell(Path(f"{day}.jsonl"), Settings(), f"{day}-{n}", n) for day in range(12) for n in range(30)]
+    traded = [cell.number != 29 for cell in cells]
+    sample = sample_check.drawn(cells, traded, 10, [7, 7, 3, 7, 5])
+    numbers = [cell.number for cell in sample]
+    assert len({cell.key for cell in sample}) == 10
+    assert numbers[:3] == [7, 3, 5]
+    assert 29 in numbers
+    assert len(set(numbers)) > 6
+    assert len({cell.tape for cell in sample}) > 4
+    assert len(sample_check.drawn(cells, traded, 10, range(20))) == 10
+    assert len({cell.number for cell in sample_check.drawn(cells, traded, 10, range(20))} - set(range(5))) >= 4
+    assert [cell.number for cell in sample_check.drawn(cells, traded, 1, [7, 3])] == [7]
+
+
 COMPILED = ("strategy.entry_threshold=0.0002:0.0010:0.0002", "strategy.time_stop_seconds=4,8", "execution.fee_bps=0,1")
 
 
