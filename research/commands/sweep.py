@@ -15,8 +15,6 @@ from service.cli.options import Assignments, Config, DataDir, Json, Strategy, Tr
 from service.errors import UserError
 from service.visible import visible, visible_json
 
-_MOST_WINDOWS = 50
-
 
 def sweep(
     tapes: Annotated[list[Path], typer.Argument(metavar="TAPE...", help="Tapes, one or several: days, or symbols.")],
@@ -82,7 +80,6 @@ def sweep(
         from research.sweeps.sweep import Question, Refused, Sweep
     from service.cli import terminal
 
-    _check_numbers(trials=trials, windows=windows, min_trades=min_trades, check=check, purge=purge)
     question = Question(
         tapes=tuple(dict.fromkeys(tapes)), space=space_of(parameters or ()), method=method, trials=trials, seed=seed,
         objective=objective, least=min_trades, windows=windows, rolling=rolling, purge_s=purge, engine=engine, on=on,
@@ -128,20 +125,6 @@ def _needs_extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise UserError(f"a sweep needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
-
-
-def _check_numbers(*, trials: int, windows: int, min_trades: int, check: int, purge: float | None) -> None:
-    """Raise UserError for an option out of range."""
-    if trials < 1:
-        raise UserError(f"--trials wants 1 or more, not {trials}")
-    if not 1 <= windows <= _MOST_WINDOWS:
-        raise UserError(f"--windows wants 1 to {_MOST_WINDOWS}, not {windows}")
-    if min_trades < 1:
-        raise UserError(f"--min-trades wants 1 or more, not {min_trades}")
-    if check < 0:
-        raise UserError(f"--check wants 0 or more, not {check}")
-    if purge is not None and not purge >= 0:
-        raise UserError(f"--purge wants 0 seconds or more, not {purge:g}")
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from actors.messages import StrategySource
 from research.engine.port import CannotDecide, Chosen, Engine, EngineName, engine_of
 from research.sweeps import methods, sample_check
 from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, tape_digest
+from research.sweeps.purging import purge_of, said_of
 from research.sweeps.sample_check import Cell, Checked
 from research.sweeps.space import Sample, Space
-from research.sweeps.timeline import Timeline, Window, purge_of, spans_of
+from research.sweeps.timeline import Timeline, Window, spans_of
 from research.sweeps.unchanged import Unchanged
 from research.workers.blocks import cost_of, plan
 from research.workers.choice import workers_of
@@ -36,6 +37,9 @@ Progress = Callable[[int, int], None]
 """Told how many cells are decided, of how many."""
 
 DECIDING = ("strategy", "strategies", "risk", "execution", "limits", "orders", "chains")
+_MOST_WINDOWS = 50
+_MOST_TRIALS = 1_000_000
+_LONGEST_PURGE_S = 366 * 86_400
 _AT_ONCE = {"compiled": 512, "exact": 64}
 """The most settings of one task, by engine: what is lost when a sweep is stopped."""
 
@@ -103,6 +107,7 @@ class Sweep:
         *,
         trust: bool = False,
     ) -> None:
+        check_numbers(question)
         self.question = question
         self._data_dir = data_dir
         self._say = say
@@ -261,8 +266,10 @@ class Sweep:
     def _purge(self) -> float:
         if self.question.purge_s is not None:
             return self.question.purge_s
-        found = [settings.strategy for settings in self._corners]
-        return purge_of([s.window_size for s in found], [s.time_stop_seconds for s in found])
+        found = purge_of(self._lineups, self._corners)
+        if (said := said_of(found)) is not None:
+            self._say(said)
+        return found.seconds
 
     def _scores(
         self, kept: Cells, cells: Sequence[Cell], count: int, before: int, timeline: Timeline
@@ -318,6 +325,20 @@ def trades_of(kept: Cells, cells: Sequence[Cell], settings: int, first: int) -> 
     column = {name: mine.trades[name].to_numpy() for name in ("entry_ts", "exit_ts", "pnl")}
     setting = np.repeat(numbers, mine.cells["trades"].to_numpy())
     return Trades(settings, setting, column["entry_ts"], column["exit_ts"], column["pnl"])
+
+
+def check_numbers(q: Question) -> None:
+    """Raise UserError for a number that is out of range."""
+    if not 1 <= q.trials <= _MOST_TRIALS:
+        raise UserError(f"--trials wants 1 to {_MOST_TRIALS:,}, not {q.trials}")
+    if not 1 <= q.windows <= _MOST_WINDOWS:
+        raise UserError(f"--windows wants 1 to {_MOST_WINDOWS}, not {q.windows}")
+    if q.least < 1:
+        raise UserError(f"--min-trades wants 1 or more, not {q.least}")
+    if q.check < 0:
+        raise UserError(f"--check wants 0 or more, not {q.check}")
+    if q.purge_s is not None and not 0 <= q.purge_s <= _LONGEST_PURGE_S:
+        raise UserError(f"--purge wants 0 seconds or more, and at most a year of them, not {q.purge_s:g}")
 
 
 def _called(strategy: str | StrategySource | None) -> str:

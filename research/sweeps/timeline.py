@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -173,12 +173,3 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((first, last))
     return found
-
-
-def purge_of(window_s: Sequence[float], hold_s: Sequence[float]) -> float:
-    """Return the gap, in seconds, over which no trade reaches: the longest window and the longest time in a position.
-
-    Lopez de Prado, "Advances in Financial Machine Learning" (2018), chapter 7: a trade in sample must not end, and one
-    out of sample must not look back, across the cut.
-    """
-    return max(window_s, default=0.0) + max(hold_s, default=0.0)

@@ -444,3 +444,34 @@ def test_a_part_that_is_damaged_or_of_two_sweeps_is_decided_again(
         again = answered(asked(hour, TARGETS), tmp_path / "sweep").cells
         assert engine.asked == 2
         assert again.trades.equals(whole.trades)
+
+
+def test_the_gap_before_a_window_is_that_of_all_strategies(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.replace("15, 3", "900, 3"))
+    own = f"{tmp_path / 'own.py'}:mine"
+    uses = ('strategies.slow.symbols=["A"]', "strategies.slow.window_size=600", "strategies.slow.time_stop_seconds=50")
+    mine = ('strategies.slow.symbols=["A"]', f"strategies.slow.file={own}", "strategies.slow.time_stop_seconds=70")
+    said: list[str] = []
+    for expected, question in (
+        (15 + 9, asked(day, "strategy.time_stop_seconds=8,9")),
+        (600 + 50, asked(day, "strategy.profit_target=0.001", assignments=uses)),
+        (900 + 70, asked(day, "strategy.profit_target=0.001", assignments=mine)),
+        (900 + 9, asked(day, "strategy.time_stop_seconds=8,9", strategy=own, assignments=())),
+    ):
+        window, *_ = Sweep(question, lambda _: tmp_path / "sweep", said.append).run().windows
+        assert window.cut - window.purged == expected * 10**9
+    assert said == []
+
+
+def test_a_gap_that_may_be_too_short_is_said(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        OWN + "exits = [op.stop_loss(0.003), op.profit_target(param('target', 0.002, 0.0001, 0.1))]\n"
+    )
+    (tmp_path / "own.py").write_text((tmp_path / "own.py").read_text().replace("import op\n", "import op, param\n"))
+    said: list[str] = []
+    question = asked(day, "strategy.target=0.001,0.002", strategy=f"{tmp_path / 'own.py'}:mine", assignments=())
+    Sweep(question, lambda _: tmp_path / "sweep", said.append).run()
+    assert [line for line in said if line.startswith("the gap before each window is 15 s, and how far own:mine looks")]
+    said.clear()
+    Sweep(msgspec.structs.replace(question, purge_s=90), lambda _: tmp_path / "sweep", said.append).run()
+    assert said == []
