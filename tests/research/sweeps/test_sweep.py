@@ -75,6 +75,8 @@ def test_each_setting_has_the_trades_of_its_own_replay(day: Path, tmp_path: Path
         assert results[number - 1]["trades"] == len(lines) > 0
         assert results[number - 1]["net"] == pytest.approx(sum(line["pnl"] for line in lines))
         assert {path: results[number - 1][path] for path in given} == given
+        early = sum(row["pnl"] for row in mine if row["exit_ts"] <= answer.windows[0].purged)
+        assert results[number - 1]["net_1"] == pytest.approx(early)
 
 
 def test_the_results_are_the_same_bytes_for_any_number_of_workers(day: Path, tmp_path: Path) -> None:
