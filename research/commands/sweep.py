@@ -85,6 +85,8 @@ def sweep(
         objective=objective, least=min_trades, windows=windows, rolling=rolling, purge_s=purge, engine=engine, on=on,
         jobs=jobs, check=check, strategy=strategy, config=config, assignments=tuple(assignments or ()),
     )  # fmt: skip
+    if svg:
+        heat.check_draws()
     with outlet.prints_aside():
         asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir, trust=trust)
     over = question.tapes[0].name if len(question.tapes) == 1 else f"{len(question.tapes)} tapes"
@@ -92,9 +94,7 @@ def sweep(
     try:
         with _progress(f"sweeping {over}") as progress, outlet.prints_aside():
             answer = asked.run(progress)
-            tables.write(answer)
             maps = heat.heat_maps(answer)
-            drawn = heat.write(answer, maps) if svg else []
     except Refused as refused:
         terminal.say(
             "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
@@ -108,6 +108,8 @@ def sweep(
         print(visible_json(msgspec.json.format(msgspec.json.encode(shown.as_json(answer)), indent=2).decode()))
     else:
         shown.print_answer(answer, maps)
+    tables.write(answer)  # once the answer is out: a full disk does not take it away
+    drawn = heat.write(answer, maps) if svg else []
     files = ", ".join(("results.parquet", "trades.parquet", *(path.name for path in drawn)))
     terminal.say(visible(f"kept: {answer.folder} ({files})"))
 

@@ -7,6 +7,7 @@ them would show the luck of the search, and not the ground that the best one sta
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,17 +178,22 @@ def specification(each: HeatMap) -> dict[str, Any]:
     }
 
 
+def check_draws() -> None:
+    """Raise UserError where what draws heat maps is not installed."""
+    if find_spec("vl_convert") is None:
+        raise UserError(
+            "heat maps need vl-convert: pip install 'microbot-trading[research]' brings it (--no-svg leaves them out)"
+        )
+
+
 def write(answer: Answer, maps: Sequence[HeatMap]) -> list[Path]:
     """Write `heat-1.svg` and on into the answer's folder, and the data of each beside it; return the drawings.
 
     Raises UserError where what draws them is not installed, or the disk is full.
     """
-    try:
-        import vl_convert
-    except ImportError:
-        raise UserError(
-            "heat maps need vl-convert: pip install 'microbot-trading[research]' brings it (--no-svg leaves them out)"
-        ) from None
+    check_draws()
+    import vl_convert
+
     written = []
     for number, each in enumerate(maps, 1):
         path = answer.folder / f"heat-{number}.svg"

@@ -14,6 +14,7 @@ import pytest
 from research.cli import main
 from research.engine.port import Chosen
 from research.sweeps import sweep as sweeping
+from service.errors import UserError
 from tests.research.sweeps.test_sweep import Mutant
 from tests.support.market import tape
 from tests.support.random_tapes import seeded_tape
@@ -140,3 +141,22 @@ def test_a_session_at_a_broker_is_no_tape_to_sweep_over(run: Run) -> None:
     done = run("sweep", "session.jsonl", *PARAMETERS)
     assert done.code == 2
     assert "a session at a broker" in done.err
+
+
+def test_the_answer_is_printed_whatever_becomes_of_its_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr("research.sweeps.tables.write", full)
+    done = run("sweep", "day.jsonl", *PARAMETERS, *ALWAYS, "--json", "--no-svg")
+    assert done.code == 2
+    assert json.loads(done.out)["tried"] == 6
+    assert "the disk is full" in done.err
+
+
+def test_what_draws_is_looked_for_before_anything_is_decided(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("research.sweeps.heat.find_spec", lambda _: None)
+    done = run("sweep", "day.jsonl", *PARAMETERS, *ALWAYS)
+    assert done.code == 2
+    assert "--no-svg leaves them out" in done.err
+    assert not Path("data").exists()
