@@ -13,7 +13,7 @@ import pytest
 
 from research.cli import main
 from research.engine.port import Chosen
-from research.sweeps import sweep as sweeping
+from research.sweeps import heat, sweep as sweeping
 from service.errors import UserError
 from tests.research.sweeps.test_sweep import Mutant
 from tests.support.market import tape
@@ -160,3 +160,11 @@ def test_what_draws_is_looked_for_before_anything_is_decided(run: Run, monkeypat
     assert done.code == 2
     assert "--no-svg leaves them out" in done.err
     assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("count", [5, 100])
+def test_fields_of_a_heat_map_are_told_apart_however_close_their_values_are(count: int) -> None:
+    values = [1 + number * 1e-9 for number in range(count)]
+    labels = heat._labels(values)
+    assert len(set(labels.values())) == min(count, len(values[:: -(-count // heat.MOST_VALUES)]))
+    assert heat._labels([0.001, 0.002]) == {0.001: "0.001", 0.002: "0.002"}
