@@ -243,14 +243,17 @@ def _first_line(error: BaseException) -> str:
 
 
 def _version() -> str:
-    """Return the version of this package, where this runs."""
-    return VERSION
+    """Return the version of this package, where this runs, and what its code is: one may be installed and changed."""
+    from research.sweeps.cells import code_digest
+
+    return f"{VERSION} (code {code_digest()[:8]})"
 
 
 def _compare_versions(ray: Any) -> None:
     """Ask each machine of the cluster for its version of this package."""
     strategy = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
     ask = ray.remote(num_cpus=0, max_retries=0)(_version)
+    mine = _version()
     asked = {
         str(node["NodeManagerHostname"]): ask.options(scheduling_strategy=strategy(node["NodeID"], soft=False)).remote()
         for node in ray.nodes()
@@ -261,8 +264,8 @@ def _compare_versions(ray: Any) -> None:
             found = ray.get(answer)
         except (ray.exceptions.RayTaskError, ImportError):
             found = "none"
-        if found != VERSION:
+        if found != mine:
             raise UserError(
-                f"{host} of the Ray cluster has microbot-trading {found}, this machine has {VERSION}: "
+                f"{host} of the Ray cluster has microbot-trading {found}, this machine has {mine}: "
                 "install the same on all of them"
             )
