@@ -98,6 +98,8 @@ def sweep(
     jobs: int | None = None,
     on: str | None = None,
     out: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] = "data",
+    trust: bool = False,
 ) -> SweepResult:
     """Try many settings on the same tapes, and say whether to believe the best one: `microbot sweep` as a function.
 
@@ -121,7 +123,9 @@ def sweep(
         check: Results of the compiled engine that the core decides again.
         jobs: Workers; None: one a core.
         on: What the workers are; None: what suits the engine.
-        out: Where results are kept; None: data/sweeps, in a folder named after the question.
+        out: Where results are kept; None: the data folder's sweeps, in one named after the question.
+        data_dir: The bot's data folder, whose sessions are decided with the strategy that they name.
+        trust: Run the strategy file that a recording from elsewhere names.
 
     Raises:
         UserError: In one sentence, for tapes, parameters or settings that cannot be used, and without the extra.
@@ -141,6 +145,8 @@ def sweep(
             environment={},
         )  # fmt: skip
         try:
-            return SweepResult(Sweep(question, lambda name: folder or Path("data") / "sweeps" / name).run())
+            data = Path(data_dir)
+            asked = Sweep(question, lambda name: folder or data / "sweeps" / name, data_dir=data, trust=trust)
+            return SweepResult(asked.run())
         except Refused as refused:
             raise SweepRefused(f"the compiled engine decided other than the core: {refused}") from None

@@ -11,11 +11,9 @@ import msgspec
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, Strategy
+from service.cli.options import Assignments, Config, DataDir, Json, Strategy, TrustOption
 from service.errors import UserError
 from service.visible import visible, visible_json
-
-_MOST_WINDOWS = 50
 
 
 def sweep(
@@ -60,6 +58,7 @@ def sweep(
     config: Config = None,
     assignments: Assignments = None,
     strategy: Strategy = None,
+    trust: TrustOption = False,
     data_dir: DataDir = Path("data"),
     as_json: Json = None,
 ) -> None:
@@ -68,7 +67,8 @@ def sweep(
     Each setting is decided once on each tape. The time of the tapes is parted into walk-forward windows: a setting is
     chosen on what lies before a window, and judged on the window. A sample of the compiled engine's results is decided
     again by the core: where one trade differs there is no report, and exit code 1. What was decided is kept in a
-    folder: the same command goes on after a kill. The results are the same for any number of workers.
+    folder: the same command goes on after a kill. The results are the same for any number of workers. A recording is
+    decided with the strategy that it names, if it is a session of the data folder; else with --trust.
     """
     with _needs_extra():
         from research.sweeps.starting import leave_unloaded
@@ -80,22 +80,21 @@ def sweep(
         from research.sweeps.sweep import Question, Refused, Sweep
     from service.cli import terminal
 
-    _check_numbers(trials=trials, windows=windows, min_trades=min_trades, check=check, purge=purge)
     question = Question(
         tapes=tuple(dict.fromkeys(tapes)), space=space_of(parameters or ()), method=method, trials=trials, seed=seed,
         objective=objective, least=min_trades, windows=windows, rolling=rolling, purge_s=purge, engine=engine, on=on,
         jobs=jobs, check=check, strategy=strategy, config=config, assignments=tuple(assignments or ()),
     )  # fmt: skip
+    if svg:
+        heat.check_draws()
     with outlet.prints_aside():
-        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir)
+        asked = Sweep(question, lambda name: out or data_dir / "sweeps" / name, terminal.say, data_dir, trust=trust)
     over = question.tapes[0].name if len(question.tapes) == 1 else f"{len(question.tapes)} tapes"
     terminal.say(_announced(asked.method.count, over, asked.chosen.engine.name, asked.chosen.why, engine))
     try:
         with _progress(f"sweeping {over}") as progress, outlet.prints_aside():
             answer = asked.run(progress)
-            tables.write(answer)
             maps = heat.heat_maps(answer)
-            drawn = heat.write(answer, maps) if svg else []
     except Refused as refused:
         terminal.say(
             "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
@@ -109,6 +108,8 @@ def sweep(
         print(visible_json(msgspec.json.format(msgspec.json.encode(shown.as_json(answer)), indent=2).decode()))
     else:
         shown.print_answer(answer, maps)
+    tables.write(answer)  # once the answer is out: a full disk does not take it away
+    drawn = heat.write(answer, maps) if svg else []
     files = ", ".join(("results.parquet", "trades.parquet", *(path.name for path in drawn)))
     terminal.say(visible(f"kept: {answer.folder} ({files})"))
 
@@ -126,20 +127,6 @@ def _needs_extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise UserError(f"a sweep needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
-
-
-def _check_numbers(*, trials: int, windows: int, min_trades: int, check: int, purge: float | None) -> None:
-    """Raise UserError for an option out of range."""
-    if trials < 1:
-        raise UserError(f"--trials wants 1 or more, not {trials}")
-    if not 1 <= windows <= _MOST_WINDOWS:
-        raise UserError(f"--windows wants 1 to {_MOST_WINDOWS}, not {windows}")
-    if min_trades < 1:
-        raise UserError(f"--min-trades wants 1 or more, not {min_trades}")
-    if check < 0:
-        raise UserError(f"--check wants 0 or more, not {check}")
-    if purge is not None and not purge >= 0:
-        raise UserError(f"--purge wants 0 seconds or more, not {purge:g}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from research.engine.facts import TapeFacts
 from research.engine.machine import BeyondReckoning
 from research.engine.port import CannotDecide
 from research.engine.sharing import REASONS, Funnel, Result, SharedTape, Trades, can_share, decide_many
+from service.recorded.tapes import files_of
 from service.settings import Settings
 
 MOST_ROWS = 5_000_000
@@ -86,13 +87,12 @@ def _of_results(facts: TapeFacts, shared: dict[int, Result], settings: Sequence[
 # -------------------------------------------------------------------------------------------------- tapes
 
 _lock = Lock()
-_tapes: OrderedDict[tuple[str, int, int], SharedTape | None] = OrderedDict()
+_tapes: OrderedDict[tuple[tuple[str, int, int], ...], SharedTape | None] = OrderedDict()
 
 
 def _held(tape: Path) -> SharedTape | None:
     """Return a tape in memory, where the threads of this process share it; None for one that is too long."""
-    state = tape.stat()
-    key = str(tape.resolve()), state.st_size, state.st_mtime_ns
+    key = tuple((str(file.resolve()), (state := file.stat()).st_size, state.st_mtime_ns) for file in files_of(tape))
     with _lock:
         if key not in _tapes:
             _tapes[key] = _read(tape)

@@ -54,7 +54,7 @@ class Fold(msgspec.Struct, frozen=True):
 
 
 class Survival(msgspec.Struct, frozen=True):
-    """Of settings that earned in a window's sample, how many did out of it too; and of all, how many did."""
+    """Of settings that earned in a window's sample and traded out of it, how many earned there; and of all that did."""
 
     earned: int
     survived: int
@@ -163,7 +163,7 @@ def found_in(
     superiority = superior_predictive_ability(kinds) if len(columns) else None
     whole = NOTHING if best is None else trades.of(best)
     out = Figures(len(outside.pnl), float(outside.pnl.sum()), int((outside.pnl > 0).sum()))
-    believe, sentence = _verdict(best, whole, out, interval, deflated, overfitting, superiority, least)
+    believe, sentence = _verdict(best, whole, out, folds, interval, deflated, overfitting, superiority, least)
     return Found(
         trades.settings, len(traded), len(columns), best, whole, folds, out, interval,
         _survival(trades, windows), deflated, overfitting, superiority, believe, sentence,
@@ -208,9 +208,10 @@ def _survival(trades: Trades, windows: Sequence[Window]) -> Survival:
         inside = trades.within(window.begins, window.cut, window.purged).net() > 0
         out = trades.within(window.cut, window.ends)
         outside = out.net() > 0
-        earned += int(inside.sum())
+        active = out.counts() > 0  # what does not trade in the window neither survives there nor fails
+        earned += int((inside & active).sum())
         survived += int((inside & outside).sum())
-        traded += int((out.counts() > 0).sum())
+        traded += int(active.sum())
         good += int(outside.sum())
     return Survival(earned, survived, good / traded if traded else 0.0)
 
@@ -219,13 +220,14 @@ def _verdict(
     best: int | None,
     whole: Figures,
     outside: Figures,
+    folds: Sequence[Fold],
     interval: Interval,
     deflated: Deflated | None,
     overfitting: Overfitting | None,
     superiority: Superiority | None,
     least: int,
 ) -> tuple[bool, str]:
-    """Say in a sentence whether to believe the best setting's result."""
+    """Say in a sentence whether to believe what the search found: it is choosing that was tried out of sample."""
     if best is None:
         return False, (
             f"There is nothing to believe: no setting made {least} trades or more. "
@@ -257,6 +259,8 @@ def _verdict(
             "Believe the edge, and not this setting: many settings do as well, and which of them was best says nothing "
             "of which will be."
         )
+    times = sum(fold.chosen == best for fold in folds)
     return True, (
-        "It may be believed: it earned out of sample, more than luck and the search explain. Trade it on paper first."
+        "It may be believed: choosing this way earned out of sample, more than luck and the search explain (the best "
+        f"setting was chosen in {times} of {len(folds)} windows). Trade it on paper first."
     )

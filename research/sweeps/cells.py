@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,11 @@ import pipeline
 import research.engine as engines
 from research.engine.decided import COUNTS, TRADE_FIELDS, Decided, of_outcomes
 from research.engine.port import Engine
+from research.workers.shipping import digest_of
 from service import settings as settings_
-from service.errors import make_folder, writing
+from service.errors import UserError, make_folder, writing
+from service.locking import try_lock
+from service.recorded import tapes
 from service.settings import Settings
 from service.version import VERSION
 
@@ -131,18 +135,38 @@ class Store:
             make_folder(folder / "cells")
         self._next = 0
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only sweep that reads and keeps cells here. Raises UserError if another one is at it."""
+        with ExitStack() as stack:
+            with writing(f"the folder {self.folder}"):
+                lock = stack.enter_context((self.folder / "cells" / "lock").open("ab"))
+            if not try_lock(lock.fileno()):
+                raise UserError(
+                    f"another sweep is at work in {self.folder}: wait until it is done, or keep this one elsewhere "
+                    "(--out DIR)"
+                )
+            yield
+
     def read(self) -> Cells:
         """Return all the cells that are there, each once.
 
-        A part that was being written when the sweep was killed, and one of another form, are passed over.
+        A part that was being written when the sweep was killed, one of another form, and one that is damaged or whose
+        trades are not those of its cells, are passed over.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts, known = [], set()
         for path in sorted((self.folder / "cells").glob(f"{_PART}*.cells.parquet")):
             self._next = max(self._next, int(path.name.removeprefix(_PART).partition(".")[0]) + 1)
-            part = Cells(pq.read_table(path), pq.read_table(_trades_of(path)))
+            try:
+                part = Cells(pq.read_table(path), pq.read_table(_trades_of(path)))
+            except (pa.ArrowException, OSError):
+                continue
             if not (part.cells.schema.equals(cell_schema()) and part.trades.schema.equals(trade_schema())):
+                continue
+            if sum(part.cells["trades"].to_pylist()) != len(part.trades):
                 continue
             fresh = [key for key in part.cells["key"].to_pylist() if key not in known]
             known |= set(fresh)
@@ -174,10 +198,10 @@ def write_table(path: Path, table: pa.Table) -> None:
 # --------------------------------------------------------------------------------------------------- keys
 
 
-def file_digest(path: Path) -> str:
-    """Return SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def tape_digest(tape: Path) -> str:
+    """Return what a tape's content is, in hex: SHA-256 of its file, or of those of all its files."""
+    digests = [digest_of(path) for path in tapes.files_of(tape)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 @cache

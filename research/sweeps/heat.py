@@ -8,6 +8,7 @@ there is a dash, and no zero: nothing is known of it.
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,14 +110,15 @@ def _labels(values: Sequence[Value]) -> dict[Value, str]:
     distinct = list(dict.fromkeys(values))
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
         distinct.sort(key=float)
-    if len(distinct) <= MOST_VALUES:
-        return {value: _said(value) for value in distinct}
-    found: dict[Value, str] = {}
-    size = -(-len(distinct) // MOST_VALUES)
-    for start in range(0, len(distinct), size):
-        part = distinct[start : start + size]
-        found |= dict.fromkeys(part, f"{_said(part[0], 3)} - {_said(part[-1], 3)}")
-    return found
+    few = len(distinct) <= MOST_VALUES
+    size = 1 if few else -(-len(distinct) // MOST_VALUES)
+    parts = [distinct[start : start + size] for start in range(0, len(distinct), size)]
+    names: list[str] = []
+    for digits in range(6 if few else 3, 18):  # as many as tell them apart
+        names = [_said(p[0], digits) if few else f"{_said(p[0], digits)} - {_said(p[-1], digits)}" for p in parts]
+        if len(set(names)) == len(parts):
+            break
+    return {value: name for part, name in zip(parts, names, strict=True) for value in part}
 
 
 def _said(value: Value, digits: int = 6) -> str:
@@ -197,17 +199,22 @@ def specification(each: HeatMap) -> dict[str, Any]:
     }
 
 
+def check_draws() -> None:
+    """Raise UserError where what draws heat maps is not installed."""
+    if find_spec("vl_convert") is None:
+        raise UserError(
+            "heat maps need vl-convert: pip install 'microbot-trading[research]' brings it (--no-svg leaves them out)"
+        )
+
+
 def write(answer: Answer, maps: Sequence[HeatMap]) -> list[Path]:
     """Write `heat-1.svg` and on into the answer's folder, and the data of each beside it; return the drawings.
 
     Raises UserError where what draws them is not installed, or the disk is full.
     """
-    try:
-        import vl_convert
-    except ImportError:
-        raise UserError(
-            "heat maps need vl-convert: pip install 'microbot-trading[research]' brings it (--no-svg leaves them out)"
-        ) from None
+    check_draws()
+    import vl_convert
+
     written = []
     for number, each in enumerate(maps, 1):
         path = answer.folder / f"heat-{number}.svg"

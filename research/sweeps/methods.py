@@ -115,7 +115,7 @@ def _distribution(optuna: Any, axis: Axis) -> Any:
     if axis.values:
         return kinds.CategoricalDistribution(list(range(len(axis.values))))
     if axis.whole:
-        return kinds.IntDistribution(int(axis.low), int(axis.high))
+        return kinds.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
     return kinds.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 

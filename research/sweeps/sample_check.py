@@ -38,16 +38,26 @@ class Checked(msgspec.Struct, frozen=True):
     difference: str | None = None
 
 
-def drawn(cells: Sequence[Cell], traded: Sequence[bool], count: int, always: int | None) -> list[Cell]:
-    """Draw the cells to look at: the best setting's, then such as traded, and others only if these are too few.
+def drawn(cells: Sequence[Cell], traded: Sequence[bool], count: int, chosen: Sequence[int]) -> list[Cell]:
+    """Draw the cells to look at: one of each setting that was `chosen`, up to half of all, and the rest by chance.
 
-    The draw is by the keys of the cells alone: the same sweep has the same sample.
+    By chance come cells with trades, and one without, where there is one: not to trade is a decision too. The draw is
+    by the keys of the cells alone: the same sweep has the same sample.
     """
     chance = random.Random(",".join(sorted(cell.key for cell in cells)))
     order = list(range(len(cells)))
     chance.shuffle(order)
-    order.sort(key=lambda i: (cells[i].number != always, not traded[i]))
-    return [cells[i] for i in order[:count]]
+    order.sort(key=lambda i: not traded[i])
+    firsts: dict[int, int] = {}  # of each setting: a cell with trades, if it has any
+    for i in order:
+        firsts.setdefault(cells[i].number, i)
+    found = [firsts[number] for number in dict.fromkeys(chosen)][: -(-count // 2)]
+    others = [i for i in order if i not in found]
+    idle = next((i for i in others if not traded[i]), None)
+    if idle is not None and count - len(found) > 1:
+        found.append(idle)
+        others.remove(idle)
+    return [cells[i] for i in (found + others)[:count]]
 
 
 def checked(sample: Sequence[Cell], kept: Cells, strategy: strategies.Wanted) -> Checked:

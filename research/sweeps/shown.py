@@ -94,7 +94,7 @@ def _doubts(answer: Answer) -> Table:
     _row(table, "settings tried", f"{found.tried:,}; {found.traded:,} traded, {found.distinct:,} of them differently")
     survival = found.survival
     if survival.share is not None:
-        both = f"{survival.share:.0%} of those that earned in sample earned out of it too"
+        both = f"{survival.share:.0%} of those that earned in sample and traded out of it earned there too"
         said = f"{both} ({survival.of_all:.0%} of all did)"
         _row(table, "that survive", said)
     if found.deflated is not None:

@@ -18,6 +18,7 @@ Sample = tuple[Value, ...]
 
 EXAMPLE = "strategy.entry_threshold=0.0003:0.001:0.0001"
 MOST = 100_000  # combinations of a grid: their trades are held in memory
+_EXPONENTS = 300  # of ten, that a number has at most
 _MOST_VALUES = 10_000  # of one axis
 _WRITTEN = 12  # significant digits of a number that was drawn: it is written and read back as it was used
 
@@ -41,6 +42,8 @@ class Axis(msgspec.Struct, frozen=True):
         """Return the value at a share of the way, from 0 to below 1, each value of a list being as long as another."""
         if self.values:
             return self.values[int(share * len(self.values))]
+        if self.whole and self.log:  # each number as often as its share of the ratio says
+            return min(int(self.low * ((self.high + 1) / self.low) ** share), int(self.high))
         if self.whole:
             return int(self.low) + int(share * (int(self.high) - int(self.low) + 1))
         if self.log:
@@ -139,7 +142,7 @@ def _log_axis(path: str, low: Decimal, high: Decimal, step: str, *, whole: bool)
     if low <= 0:
         raise UserError(f"--param {path} is on a log scale, which begins above 0, not at {low}")
     if step == "log":
-        return Axis(path, low=float(low), high=float(high), log=True, whole=False)
+        return Axis(path, low=float(low), high=float(high), log=True, whole=whole)
     number = step.removeprefix("log")
     if not number.isdigit() or not 2 <= int(number) <= _MOST_VALUES:
         raise UserError(f"--param {path} wants log and a count of values, such as log10, not {step!r}")
@@ -155,9 +158,9 @@ def _steps(path: str, low: Decimal, high: Decimal, text: str, *, whole: bool) ->
     step = _number(path, text)
     if step <= 0:
         raise UserError(f"--param {path} wants a step above 0, not {text}")
+    if (high - low) / step >= _MOST_VALUES:
+        raise UserError(f"--param {path} has more than {_MOST_VALUES:,} values: make its step larger")
     count = int((high - low) / step) + 1
-    if count > _MOST_VALUES:
-        raise UserError(f"--param {path} has {count:,} values, of at most {_MOST_VALUES:,}: make its step larger")
     return tuple(int(low + i * step) if whole else float(low + i * step) for i in range(count))
 
 
@@ -168,6 +171,8 @@ def _number(path: str, text: str) -> Decimal:
         found = Decimal("nan")
     if not found.is_finite():
         raise UserError(f"--param {path} wants numbers for a range, and {text!r} is none")
+    if found and not -_EXPONENTS < found.adjusted() < _EXPONENTS:
+        raise UserError(f"--param {path} wants numbers that a setting may be, and {text!r} is none")
     return found
 
 

@@ -11,19 +11,24 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from actors.messages import StrategySource
 from research.engine.port import CannotDecide, Chosen, Engine, EngineName, engine_of
 from research.sweeps import methods, sample_check
-from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, file_digest
+from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decided, tape_digest
+from research.sweeps.purging import purge_of, said_of
 from research.sweeps.sample_check import Cell, Checked
 from research.sweeps.space import Sample, Space
-from research.sweeps.timeline import Timeline, Window, purge_of, spans_of
+from research.sweeps.timeline import Timeline, Window, spans_of
+from research.sweeps.unchanged import Unchanged
 from research.workers.blocks import cost_of, plan
 from research.workers.choice import workers_of
 from research.workers.port import Workers
 from service import settings as settings_, strategies
 from service.errors import UserError
 from service.recorded import tapes
-from service.settings import Layer, Settings
+from service.recorded.tapes import SettingsRecorded
+from service.recorded.trust import Trust
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from research.sweeps.answer import Found, Objective, Trades
@@ -33,6 +38,9 @@ Progress = Callable[[int, int], None]
 """Told how many cells are decided, of how many."""
 
 DECIDING = ("strategy", "strategies", "risk", "execution", "limits", "orders", "chains")
+_MOST_WINDOWS = 50
+_MOST_TRIALS = 1_000_000
+_LONGEST_PURGE_S = 366 * 86_400
 _AT_ONCE = {"compiled": 512, "exact": 64}
 """The most settings of one task, by engine: what is lost when a sweep is stopped."""
 
@@ -88,8 +96,8 @@ class Sweep:
     """One sweep. Making it checks the question; `run` decides it.
 
     `folder` gives the folder for results by the name that a sweep has of its own; `data_dir` is the bot's, beside which
-    no cluster is started. Raises UserError for a tape, settings or parameters that cannot be used, before anything is
-    decided.
+    no cluster is started, and whose own sessions may say which strategy is run; others may with `trust`. Raises
+    UserError for a tape, settings, a strategy or parameters that cannot be used, before anything is decided.
     """
 
     def __init__(
@@ -98,19 +106,29 @@ class Sweep:
         folder: Callable[[str], Path],
         say: Say = lambda _: None,
         data_dir: Path = Path("data"),
+        *,
+        trust: bool = False,
     ) -> None:
+        check_numbers(question)
         self.question = question
         self._data_dir = data_dir
         self._say = say
+        self._unchanged = Unchanged()
+        if question.config is not None:
+            self._unchanged.note([question.config])
+        for tape in question.tapes:
+            tapes.size(tape)  # a missing one is said first
+            self._unchanged.note(tapes.files_of(tape))
         self._recorded = {tape: _recorded(tape) for tape in question.tapes}
         for path in question.space.paths:
             _check_decides(path)
-        self._corners = tuple(self._made_corners())
-        lineups = [strategies.lineup(question.strategy, settings) for settings in self._corners]  # each may be refused
-        self._lineup = lineups[0]
+        corners = {tape: self._made_corners(tape) for tape in question.tapes}
+        self._corners = tuple(settings for mine in corners.values() for settings in mine)
+        self.strategy = self._one_strategy(corners, Trust(data_dir, trust, say))
+        self._lineups = [strategies.lineup(self.strategy, each) for each in self._corners]  # each may be refused
         self.method = methods.method_of(question.method, question.space, question.trials, question.seed)
-        self.chosen = engine_of(question.engine, self._corners, question.strategy)
-        self._digests = {tape: file_digest(tape) for tape in question.tapes}
+        self.chosen = engine_of(question.engine, self._corners, self.strategy)
+        self._digests = {tape: tape_digest(tape) for tape in question.tapes}
         self._strategy = self._strategy_digest()
         self.folder = folder(self._name())
 
@@ -119,28 +137,49 @@ class Sweep:
     def settings(self, tape: Path, sample: Sample) -> Settings:
         """Return the settings that a sample is on a tape. Raises UserError for a value out of range."""
         q = self.question
-        return settings_.load(
-            q.config,
-            q.assignments,
-            flags=q.space.given(sample),
-            recorded=self._recorded[tape],
-            environment=q.environment,
-        )
+        recorded = self._recorded[tape]
+        layer = recorded.settings if recorded is not None else None
+        given = q.space.given(sample)
+        return settings_.load(q.config, q.assignments, flags=given, recorded=layer, environment=q.environment)
 
-    def _made_corners(self) -> Iterator[Settings]:
-        """Yield settings in which each value of each parameter occurs. Raises UserError for one out of range."""
+    def _made_corners(self, tape: Path) -> list[Settings]:
+        """Return settings in which each value of each parameter occurs. Raises UserError for one out of range."""
         axes = self.question.space.axes
         first = tuple(axis.ends[0] for axis in axes)
-        for place, axis in enumerate(axes):
-            for value in axis.ends:
-                yield self.settings(self.question.tapes[0], (*first[:place], value, *first[place + 1 :]))
+        return [
+            self.settings(tape, (*first[:place], value, *first[place + 1 :]))
+            for place, axis in enumerate(axes)
+            for value in axis.ends
+        ]
+
+    def _one_strategy(self, corners: Mapping[Path, Sequence[Settings]], trust: Trust) -> str | StrategySource | None:
+        """Return the strategy that decides all tapes: the one that was asked for, else the one that they name.
+
+        Nothing is loaded yet. Raises UserError for one that may not be run, and where tapes name several.
+        """
+        asked = self.question.strategy
+        found = {tape: trust.strategy(tape, self._recorded[tape], asked, mine[0]) for tape, mine in corners.items()}
+        (first, strategy), *others = found.items()
+        for tape, other in others:
+            if other != strategy:
+                raise UserError(
+                    f"{first} was made with {_called(strategy)}, {tape} with {_called(other)}: name the one to sweep "
+                    "over (--strategy FILE.py:NAME), or sweep over each of them alone"
+                )
+        return strategy
 
     def _strategy_digest(self) -> str:
         """Return what the strategy's code is, so that cells of an earlier one are not taken for its own."""
-        found = hashlib.sha256(str(self.question.strategy).encode())
-        for strategy in (self._lineup.rest, *self._lineup.named.values()):
-            for file in strategy.files:
-                found.update(Path(file).read_bytes())
+        mine = self.strategy
+        is_source = isinstance(mine, StrategySource)  # as a recording holds it, whatever its files are by now
+        found = hashlib.sha256((mine.sha256 if isinstance(mine, StrategySource) else str(mine)).encode())
+        files: dict[str, None] = {}
+        for lineup in self._lineups:
+            for strategy in (*(() if is_source else (lineup.rest,)), *lineup.named.values()):
+                files |= dict.fromkeys(strategy.files)
+        self._unchanged.note(map(Path, files))
+        for file in files:
+            found.update(Path(file).read_bytes())
         return found.hexdigest()
 
     def _name(self) -> str:
@@ -157,22 +196,23 @@ class Sweep:
         """Decide all cells that the folder does not have, and return the answer.
 
         Raises Refused where a sample of the compiled engine's cells is not what the core decides. Ctrl-C loses the
-        tasks that were under way, and nothing else.
+        tasks that were under way, and nothing else. Raises UserError where another sweep is at work in the folder.
         """
-        try:
-            return self._run(self.chosen, progress)
-        except CannotDecide as error:
-            if self.question.engine != "auto":
-                raise
-            self._say(f"{error}: the exact engine does it")
-            self.chosen = engine_of("exact", (), self.question.strategy)._replace(why=str(error))
-            return self._run(self.chosen, progress)
+        store = Store(self.folder)
+        with store.alone():
+            try:
+                return self._run(store, self.chosen, progress)
+            except CannotDecide as error:
+                if self.question.engine != "auto":
+                    raise
+                self._say(f"{error}: the exact engine does it")
+                self.chosen = engine_of("exact", (), self.strategy)._replace(why=str(error))
+                return self._run(store, self.chosen, progress)
 
-    def _run(self, chosen: Chosen, progress: Progress) -> Answer:
+    def _run(self, store: Store, chosen: Chosen, progress: Progress) -> Answer:
         q = self.question
         timeline = Timeline(span for tape in q.tapes for span in spans_of(tape))
         windows = timeline.windows(q.windows, self._purge(), rolling=q.rolling)
-        store = Store(self.folder)
         kept = store.read()
         known = set(kept.cells["key"].to_pylist())
         method = methods.method_of(q.method, q.space, q.trials, q.seed)
@@ -188,6 +228,7 @@ class Sweep:
                 missing = [cell for cell in fresh if cell.key not in known]
                 parts = [kept]
                 for part in self._decided(workers, chosen.engine, missing):
+                    self._unchanged.check()
                     store.add(part)
                     parts.append(part)
                     known |= set(part.cells["key"].to_pylist())
@@ -195,6 +236,7 @@ class Sweep:
                 kept = Cells.joined(parts)
                 if q.method == "tpe":
                     method.tell(self._scores(kept, fresh, len(asked), before, timeline))
+        self._unchanged.check()
         return self._answer(chosen, samples, cells, kept, timeline, windows)
 
     def _cells(self, engine: Engine, samples: Sequence[Sample], first: int) -> list[Cell]:
@@ -227,8 +269,10 @@ class Sweep:
     def _purge(self) -> float:
         if self.question.purge_s is not None:
             return self.question.purge_s
-        found = [settings.strategy for settings in self._corners]
-        return purge_of([s.window_size for s in found], [s.time_stop_seconds for s in found])
+        found = purge_of(self._lineups, self._corners)
+        if (said := said_of(found)) is not None:
+            self._say(said)
+        return found.seconds
 
     def _scores(
         self, kept: Cells, cells: Sequence[Cell], count: int, before: int, timeline: Timeline
@@ -260,8 +304,11 @@ class Sweep:
         checked = None
         if chosen.engine.name != "exact" and q.check:
             traded = [count > 0 for count in mine.cells["trades"].to_pylist()]
-            sample = sample_check.drawn(ordered, traded, q.check, found.best)
-            checked = sample_check.checked(sample, mine, q.strategy)
+            chosen_ones = [found.best, *(fold.chosen for fold in found.folds)]
+            numbers = [number for number in chosen_ones if number is not None]
+            sample = sample_check.drawn(ordered, traded, q.check, numbers)
+            checked = sample_check.checked(sample, mine, self.strategy)
+            self._unchanged.check()  # as the sample was decided by what the files hold now
             if checked.difference:
                 raise Refused(checked.difference)
         return Answer(
@@ -283,8 +330,28 @@ def trades_of(kept: Cells, cells: Sequence[Cell], settings: int, first: int) -> 
     return Trades(settings, setting, column["entry_ts"], column["exit_ts"], column["pnl"])
 
 
-def _recorded(tape: Path) -> Layer | None:
-    """Return the settings that a recording was made with. Raises UserError for one of a broker's session."""
+def check_numbers(q: Question) -> None:
+    """Raise UserError for a number that is out of range."""
+    if not 1 <= q.trials <= _MOST_TRIALS:
+        raise UserError(f"--trials wants 1 to {_MOST_TRIALS:,}, not {q.trials}")
+    if not 1 <= q.windows <= _MOST_WINDOWS:
+        raise UserError(f"--windows wants 1 to {_MOST_WINDOWS}, not {q.windows}")
+    if q.least < 1:
+        raise UserError(f"--min-trades wants 1 or more, not {q.least}")
+    if q.check < 0:
+        raise UserError(f"--check wants 0 or more, not {q.check}")
+    if q.purge_s is not None and not 0 <= q.purge_s <= _LONGEST_PURGE_S:
+        raise UserError(f"--purge wants 0 seconds or more, and at most a year of them, not {q.purge_s:g}")
+
+
+def _called(strategy: str | StrategySource | None) -> str:
+    if strategy is None:
+        return "the default strategy"
+    return strategy if isinstance(strategy, str) else f"{strategy.reference} as it holds it"
+
+
+def _recorded(tape: Path) -> SettingsRecorded | None:
+    """Return what a recording was made with. Raises UserError for one of a broker's session."""
     tapes.check(tape)
     recorded = tapes.recorded_settings(tape)
     if recorded is not None and recorded.book:
@@ -292,7 +359,7 @@ def _recorded(tape: Path) -> Layer | None:
             f"{tape} is the recording of a session at a broker, whose fills are those of its own orders: sweep over "
             "a tape of the market, or a session on paper"
         )
-    return recorded.settings if recorded is not None else None
+    return recorded
 
 
 def _check_decides(path: str) -> None:

@@ -21,7 +21,7 @@ def settings_table(answer: Answer) -> pa.Table:
     """Return a row for each setting: its parameters, what it came to, and what it earned in each stretch of time.
 
     `net` is money after fees, `sharpe` of a block of time and not annualised, `max_drawdown` that of its worst tape;
-    `net_1` is the first window's sample, `net_2` and on are what each window has out of sample.
+    `net_1` is the first window's sample, less the gap, `net_2` and on are what each window has out of sample.
     """
     import pyarrow as pa
 
@@ -39,7 +39,7 @@ def settings_table(answer: Answer) -> pa.Table:
     table["per_trade"] = np.where(table["trades"] > 0, table["net"] / np.maximum(table["trades"], 1), np.nan)
     table["sharpe"] = sharpe(trades.by_block(answer.timeline.blocks(trades.entry, BLOCKS)))
     table["max_drawdown"] = _drawdowns(answer)
-    table["net_1"] = trades.within(0, answer.windows[0].cut).net()
+    table["net_1"] = trades.within(0, answer.windows[0].cut, answer.windows[0].purged).net()
     for number, window in enumerate(answer.windows, 2):
         table[f"net_{number}"] = trades.within(window.cut, window.ends).net()
     return pa.table(table)

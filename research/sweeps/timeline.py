@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,29 +31,51 @@ Span = tuple[int, int]
 def spans_of(tape: Path) -> list[Span]:
     """Return the stretches of time that a tape has events of. Raises UserError for one without any."""
     if columnar.is_columnar(tape):
-        return _columnar_spans(tape)
+        return _parted(tape, _times_of_columns(tape))
     if (named := _named_span(tape)) is not None:
         return [named]
-    times: list[int] = []
+    return _parted(tape, _times_of_lines(tape))
+
+
+class _Timed(msgspec.Struct):
+    ts: int = 0
+
+
+_ONE = msgspec.json.Decoder(_Timed)
+
+
+def _times_of_lines(tape: Path) -> Iterator[NDArray[np.int64]]:
+    """Yield the times of a tape of lines, of which nothing else is decoded."""
+    import numpy as np
+
     with Lines(tape, tapes.CHUNK) as source:
-        first = source.batch()
-        last = before = first
-        while batch := source.batch():
-            before, last = last, batch
-    ends = [tapes.Reader().lines(lines) for lines in ([*first[:1], *first[1:]], [*before, *last])]
-    times = [ts for events in ends for event in events if (ts := getattr(event, "ts", 0))]
-    if not times:
-        raise UserError(f"the tape {tape} has no event with a time: there is nothing to sweep over")
-    return [(min(times), max(times))]
+        while lines := source.batch():
+            try:
+                found = _ONE.decode_lines(b"".join(lines))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                found = list(_readable(lines))
+            yield np.array([each.ts for each in found if 0 < each.ts < 1 << 63], np.int64)
 
 
-def _columnar_spans(tape: Path) -> list[Span]:
-    """Return the stretches between which nothing happened for `PAUSE`, such as days."""
+def _readable(lines: Iterable[bytes]) -> Iterator[_Timed]:
+    """Yield what can be read of lines of which some cannot."""
+    for line in lines:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            yield _ONE.decode(line)
+
+
+def _times_of_columns(tape: Path) -> Iterator[NDArray[np.int64]]:
+    for batch in columnar.batches(tape, ["ts"]):
+        yield batch.column(0).to_numpy()
+
+
+def _parted(tape: Path, parts: Iterable[NDArray[np.int64]]) -> list[Span]:
+    """Return the stretches between which nothing happened for `PAUSE`, such as days. Raises UserError for none."""
     import numpy as np
 
     found: list[Span] = []
-    for batch in columnar.batches(tape, ["ts"]):
-        times = np.maximum.accumulate(batch.column(0).to_numpy())
+    for part in parts:
+        times = np.maximum.accumulate(part)
         times = times[times > 0]
         if not len(times):
             continue
@@ -150,12 +173,3 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append((first, last))
     return found
-
-
-def purge_of(window_s: Sequence[float], hold_s: Sequence[float]) -> float:
-    """Return the gap, in seconds, over which no trade reaches: the longest window and the longest time in a position.
-
-    Lopez de Prado, "Advances in Financial Machine Learning" (2018), chapter 7: a trade in sample must not end, and one
-    out of sample must not look back, across the cut.
-    """
-    return max(window_s, default=0.0) + max(hold_s, default=0.0)

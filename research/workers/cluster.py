@@ -34,8 +34,8 @@ ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+):(
 """HOST:PORT of a cluster that this machine belongs to, ray://HOST:PORT of one that it does not."""
 
 LISTENS = (
-    "Ray listens on all interfaces of this machine while it works; who has neither a way here nor its token, which "
-    "is new each time, cannot use it"
+    "Ray listens on all interfaces of this machine while it works; who has neither a way here nor its token (a "
+    "new one, or that of RAY_AUTH_TOKEN where it is set) cannot use it"
 )
 _INSTALL = "pip install 'microbot-trading[research,ray]'"
 _STORE_BYTES = 512 * 2**20  # for results on their way, in a local cluster
@@ -128,7 +128,7 @@ def _fetch(chunk: object) -> bytes:
 
 
 def local(jobs: int, data_dir: Path, say: Callable[[str], object]) -> Ray:
-    """Start a cluster of this machine with `jobs` workers, without dashboard, with a token of its own.
+    """Start a cluster of this machine with `jobs` workers, without dashboard, with a new token or RAY_AUTH_TOKEN.
 
     Raises:
         UserError: Ray is not installed, or a bot runs on the data folder: Ray listens on all interfaces, and takes
@@ -243,14 +243,17 @@ def _first_line(error: BaseException) -> str:
 
 
 def _version() -> str:
-    """Return the version of this package, where this runs."""
-    return VERSION
+    """Return the version of this package, where this runs, and what its code is: one may be installed and changed."""
+    from research.sweeps.cells import code_digest
+
+    return f"{VERSION} (code {code_digest()[:8]})"
 
 
 def _compare_versions(ray: Any) -> None:
     """Ask each machine of the cluster for its version of this package."""
     strategy = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
     ask = ray.remote(num_cpus=0, max_retries=0)(_version)
+    mine = _version()
     asked = {
         str(node["NodeManagerHostname"]): ask.options(scheduling_strategy=strategy(node["NodeID"], soft=False)).remote()
         for node in ray.nodes()
@@ -261,8 +264,8 @@ def _compare_versions(ray: Any) -> None:
             found = ray.get(answer)
         except (ray.exceptions.RayTaskError, ImportError):
             found = "none"
-        if found != VERSION:
+        if found != mine:
             raise UserError(
-                f"{host} of the Ray cluster has microbot-trading {found}, this machine has {VERSION}: "
+                f"{host} of the Ray cluster has microbot-trading {found}, this machine has {mine}: "
                 "install the same on all of them"
             )

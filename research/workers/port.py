@@ -78,6 +78,10 @@ class Workers(Protocol):
     ) -> None: ...
 
 
+_LOOK_S = 0.5
+"""Seconds that nobody waits longer than at once: a Ctrl-C that comes just before a wait does not end it."""
+
+
 def in_order(
     submit: Callable[[int], Future[R]], count: int, in_flight: int, ahead: int, cancel: Callable[[Future[R]], Any]
 ) -> Iterator[tuple[int, R]]:
@@ -100,7 +104,7 @@ def in_order(
                     running.add(future)
                 if waiting[0].done():
                     break
-                wait(running, return_when=FIRST_COMPLETED)
+                wait(running, _LOOK_S, FIRST_COMPLETED)
             yield position, waiting.popleft().result()
     finally:
         for future in waiting:

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import ssl
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import msgspec
 
 from service.data_folder import web_secret
 from service.errors import UserError, make_folder, writing
+from service.locking import try_lock
 from service.private_files import write_private
 
 _FILE = "running.json"
@@ -89,7 +89,7 @@ def claim(folder: Path) -> Iterator[Claim]:
         make_folder(folder)
         lock = (folder / _LOCK).open("wb")
     with lock:
-        if not _lock(lock.fileno()):
+        if not try_lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
         with writing(f"--data-dir {folder}"):
             (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
@@ -98,25 +98,6 @@ def claim(folder: Path) -> Iterator[Claim]:
         finally:
             with contextlib.suppress(OSError):
                 (folder / _FILE).unlink(missing_ok=True)
-
-
-def _lock(fileno: int) -> bool:
-    """Lock an open file for this process; the system frees it at the process's end, whatever ends it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(fileno, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _who(folder: Path) -> str:
@@ -139,7 +120,7 @@ def is_claimed(folder: Path) -> bool:
     """
     try:
         with (folder / _LOCK).open("rb+") as lock:
-            return not _lock(lock.fileno())  # closing it lets go at once
+            return not try_lock(lock.fileno())  # closing it lets go at once
     except OSError:
         return False
 

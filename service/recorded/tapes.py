@@ -225,6 +225,16 @@ def read(path: Path, progress: Progress = lambda _: None, say: Say = lambda _: N
     return _read_lobster(path, progress) if _is_lobster(path) else _read_lines(path, progress, say)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a tape is made of, the named one first: of LOBSTER's pairs the other half too.
+
+    What knows a tape by its content, or copies it, wants all of them.
+    """
+    if not _is_lobster(path) or files.is_zip(path):
+        return [path]
+    return [path, *(half for half in _both(path) if half != path and half.is_file())]
+
+
 def size(path: Path) -> int:
     """Size of the file in bytes, as `progress` counts them. Raises UserError if there is none."""
     try:
@@ -299,9 +309,13 @@ def _members(stack: ExitStack, path: Path) -> tuple[list[str], _Rows]:
 
 
 def _halves(stack: ExitStack, path: Path) -> tuple[list[str], _Rows]:
-    both = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
-    names = [str(p) for half in both if (p := path.with_name(half)).is_file()]
+    names = [str(half) for half in _both(path) if half.is_file()]
     return names, lambda name: files.rows(path, stack.enter_context(files.open_raw(Path(name))))
+
+
+def _both(path: Path) -> list[Path]:
+    both = {path.name.replace("_message_", "_orderbook_"), path.name.replace("_orderbook_", "_message_")}
+    return sorted(path.with_name(half) for half in both)
 
 
 def _pair(path: Path, names: list[str]) -> dict[str, tuple[lobster.Name, str]]:

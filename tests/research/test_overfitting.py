@@ -142,3 +142,13 @@ def test_without_an_edge_spa_seldom_sees_one_and_with_one_it_does() -> None:
 def test_settings_that_decide_alike_are_one_trial() -> None:
     results = np.array([[1.0, 2.0, 1.0], [0.0, 3.0, 0.0]])
     assert distinct_columns(results).tolist() == [0, 1]
+
+
+def test_the_test_of_superiority_is_the_same_for_settings_at_once_or_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = np.random.default_rng(3).normal(0.02, 1, (60, 37))
+    whole = superior_predictive_ability(results)
+    for columns in (1, 5, 36):
+        monkeypatch.setattr("research.statistics.overfitting._COLUMNS", columns)
+        assert superior_predictive_ability(results) == whole

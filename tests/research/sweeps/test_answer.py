@@ -54,15 +54,22 @@ def test_a_tape_says_from_when_to_when_it_is_whatever_its_form(tmp_path: Path) -
         spans_of(empty)
 
 
-def test_a_columnar_tape_of_several_days_has_a_stretch_for_each(tmp_path: Path) -> None:
-    path = tmp_path / "days.parquet"
+def test_a_tape_of_several_days_has_a_stretch_for_each_whatever_its_form(tmp_path: Path) -> None:
+    columns, plain = tmp_path / "days.parquet", tmp_path / "days.jsonl"
     seconds = [0, 60, 120, 86_400, 86_500, 3 * 86_400, 3 * 86_400 + 9]
-    with TapeWriter(path, TapeInfo()) as writer:
-        writer.write(rows_of([trade(s, 100.0, symbol="A") if s else Clock(START) for s in seconds]))
+    events = [trade(s, 100.0, symbol="A") if s else Clock(START) for s in seconds]
+    with TapeWriter(columns, TapeInfo()) as writer:
+        writer.write(rows_of(events))
         writer.finish({})
-    assert [(first - START, last - START) for first, last in spans_of(path)] == [
+    damaged = b'{"type": "trade", "ts": "yesterday"}\n\xff\n{"type": "quote", "ts": 5}\n'
+    plain.write_bytes(tape(events[:3]) + tape(events[3:]))
+    stretches = [
         (0, 120 * SECOND), (86_400 * SECOND, 86_500 * SECOND), (3 * 86_400 * SECOND, (3 * 86_400 + 9) * SECOND)
     ]  # fmt: skip
+    for path in (columns, plain):
+        assert [(first - START, last - START) for first, last in spans_of(path)] == stretches
+    plain.write_bytes(damaged + plain.read_bytes())
+    assert Timeline(spans_of(plain)).length == Timeline(spans_of(columns)).length == 229 * SECOND
 
 
 def made(settings: int, each: int, seed: int = 1, edge: dict[int, float] | None = None) -> Trades:
@@ -100,6 +107,23 @@ def test_a_setting_with_an_edge_is_found_out_of_sample_and_believed() -> None:
     assert found.overfitting.probability < 0.05
     assert found.superiority is not None
     assert found.superiority.spa < 0.05
+
+
+def test_the_sentence_says_in_how_many_windows_the_best_was_chosen() -> None:
+    for seed, expected in ((2, 4), (8, 2)):
+        found = judged(made(40, 200, seed, edge={7: 0.6, 9: 0.6}))
+        assert found.believe
+        assert [fold.chosen == found.best for fold in found.folds].count(True) == expected
+        assert "choosing this way earned out of sample" in found.sentence
+        assert f"chosen in {expected} of 4 windows" in found.sentence
+
+
+def test_shares_that_survive_are_of_settings_that_traded_in_the_window() -> None:
+    """Settings 0 and 1 earn early, and of them 1 alone trades late, and earns; setting 2 only loses late."""
+    entry = np.array([1, 1, 45, 45]) * HOUR
+    trades = Trades(3, np.array([0, 1, 1, 2]), entry, entry + SECOND, np.array([1.0, 1.0, 1.0, -1.0]))
+    survival = judged(trades, windows=1).survival
+    assert (survival.earned, survival.survived, survival.share, survival.of_all) == (1, 1, 1.0, 0.5)
 
 
 def test_where_all_have_the_same_edge_it_is_believed_and_the_choice_is_not() -> None:

@@ -15,7 +15,8 @@ import pytest
 from pipeline.events import Trade
 from research.cli import main
 from research.engine.port import Chosen
-from research.sweeps import sweep as sweeping
+from research.sweeps import heat, sweep as sweeping
+from service.errors import UserError
 from tests.research.sweeps.test_sweep import Mutant
 from tests.support.market import tape
 from tests.support.random_tapes import seeded_tape
@@ -62,7 +63,7 @@ def test_it_says_how_many_before_it_starts_and_ends_with_a_sentence(run: Run) ->
     assert done.err.startswith("6 settings over day.jsonl, decided by the exact engine\n")
     for expected in ("best setting", "out of sample", "settings tried", "6 traded", "net result in sample"):
         assert expected in done.out
-    assert done.out.splitlines()[-1].startswith("It may be believed")  # such a tape goes on as it began, for a while
+    assert done.out.splitlines()[-2].startswith("It may be believed")  # such a tape goes on as it began, for a while
     (folder,) = Path("data/sweeps").iterdir()
     assert f"kept: {folder} (results.parquet, trades.parquet, heat-1.svg)" in done.err
     drawing = ET.parse(folder / "heat-1.svg").getroot()
@@ -118,8 +119,11 @@ def test_one_parameter_and_random_settings_are_shown_too(run: Run) -> None:
         (("day.jsonl",), "at least one --param"),
         (("none.jsonl", *PARAMETERS), "there is no tape none.jsonl"),
         (("day.jsonl", *PARAMETERS, "--windows", "0"), "--windows wants 1 to 50, not 0"),
-        (("day.jsonl", *PARAMETERS, "--trials", "0"), "--trials wants 1 or more"),
+        (("day.jsonl", *PARAMETERS, "--trials", "0"), "--trials wants 1 to 1,000,000, not 0"),
         (("day.jsonl", *PARAMETERS, "--jobs", "0"), "--jobs wants 1 or more, not 0"),
+        (("day.jsonl", *PARAMETERS, "--trials", "1000001"), "--trials wants 1 to 1,000,000"),
+        (("day.jsonl", *PARAMETERS, "--purge", "inf"), "at most a year of them, not inf"),
+        (("day.jsonl", *PARAMETERS, "--purge", "nan"), "--purge wants 0 seconds or more"),
         (("day.jsonl", *PARAMETERS, "--purge", "-1"), "--purge wants 0 seconds or more"),
         (("day.jsonl", *PARAMETERS, "--on", "nowhere"), "not 'nowhere'"),
         (("day.jsonl", "--param", "strategy.entry_threshold=0.1:0.2"), "a range without a step"),
@@ -160,3 +164,30 @@ def test_a_session_at_a_broker_is_no_tape_to_sweep_over(run: Run) -> None:
     done = run("sweep", "session.jsonl", *PARAMETERS)
     assert done.code == 2
     assert "a session at a broker" in done.err
+
+
+def test_the_answer_is_printed_whatever_becomes_of_its_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr("research.sweeps.tables.write", full)
+    done = run("sweep", "day.jsonl", *PARAMETERS, *ALWAYS, "--json", "--no-svg")
+    assert done.code == 2
+    assert json.loads(done.out)["tried"] == 6
+    assert "the disk is full" in done.err
+
+
+def test_what_draws_is_looked_for_before_anything_is_decided(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("research.sweeps.heat.find_spec", lambda _: None)
+    done = run("sweep", "day.jsonl", *PARAMETERS, *ALWAYS)
+    assert done.code == 2
+    assert "--no-svg leaves them out" in done.err
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("count", [5, 100])
+def test_fields_of_a_heat_map_are_told_apart_however_close_their_values_are(count: int) -> None:
+    values = [1 + number * 1e-9 for number in range(count)]
+    labels = heat._labels(values)
+    assert len(set(labels.values())) == min(count, len(values[:: -(-count // heat.MOST_VALUES)]))
+    assert heat._labels([0.001, 0.002]) == {0.001: "0.001", 0.002: "0.002"}

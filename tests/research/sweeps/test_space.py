@@ -28,6 +28,16 @@ def test_a_log_range_goes_by_ratio() -> None:
     assert space_of(["strategy.entry_threshold=0.0001:0.01:log"]).axes[0].log
 
 
+def test_whole_numbers_are_drawn_whole_by_ratio_too() -> None:
+    (axis,) = space_of(["strategy.min_ticks=2:500:log"]).axes
+    drawn = [int(axis.at(place / 10_000)) for place in range(10_000)]
+    assert all(type(value) is int for value in (*axis.ends, axis.at(0.3), axis.at(0.9999)))
+    assert (min(drawn), max(drawn)) == (2, 500)
+    assert 4_900 < sum(value < 32 for value in drawn) < 5_100
+    method = method_of("tpe", space_of(["strategy.min_ticks=2:500:log"]), 20, 1)
+    assert all(type(value) is int for (value,) in method.ask())
+
+
 def test_the_grid_has_every_combination_the_last_parameter_fastest() -> None:
     assert list(space_of(["a.b=1,2", "a.c=3,4"]).grid()) == [(1, 3), (1, 4), (2, 3), (2, 4)]
 
@@ -42,6 +52,9 @@ def test_the_grid_has_every_combination_the_last_parameter_fastest() -> None:
         (["a.b=2:1:1"], "lower one first"),
         (["a.b=1:2:0"], "a step above 0"),
         (["a.b=1:x:1"], "'x' is none"),
+        (["a.b=1:1e999999:1"], "'1e999999' is none"),
+        (["a.b=1:2:1e-999999"], "'1e-999999' is none"),
+        (["a.b=1:2:1e-200"], "more than 10,000 values"),
         (["a.b=1:2:3:4"], "LOW:HIGH:STEP"),
         (["a.b=0:1:log5"], "begins above 0"),
         (["a.b=1:9:log1"], "a count of values"),

@@ -12,6 +12,7 @@ import pytest
 from research.engine.exact import ExactEngine
 from research.engine.port import Chosen, Outcome
 from research.sweeps import sample_check, sweep as sweeping, tables
+from research.sweeps.cells import tape_digest
 from research.sweeps.sample_check import Cell
 from research.sweeps.space import space_of
 from research.sweeps.sweep import Answer, Question, Refused, Sweep
@@ -74,6 +75,8 @@ def test_each_setting_has_the_trades_of_its_own_replay(day: Path, tmp_path: Path
         assert results[number - 1]["trades"] == len(lines) > 0
         assert results[number - 1]["net"] == pytest.approx(sum(line["pnl"] for line in lines))
         assert {path: results[number - 1][path] for path in given} == given
+        early = sum(row["pnl"] for row in mine if row["exit_ts"] <= answer.windows[0].purged)
+        assert results[number - 1]["net_1"] == pytest.approx(early)
 
 
 def test_the_results_are_the_same_bytes_for_any_number_of_workers(day: Path, tmp_path: Path) -> None:
@@ -260,6 +263,21 @@ def test_the_best_setting_is_always_in_the_sample_and_the_sample_is_always_the_s
     assert answers[0].found.best in seen[0]
 
 
+def test_the_sample_has_the_choices_and_looks_at_others_on_all_tapes() -> None:
+    cells = [Cell(Path(f"{day}.jsonl"), Settings(), f"{day}-{n}", n) for day in range(12) for n in range(30)]
+    traded = [cell.number != 29 for cell in cells]
+    sample = sample_check.drawn(cells, traded, 10, [7, 7, 3, 7, 5])
+    numbers = [cell.number for cell in sample]
+    assert len({cell.key for cell in sample}) == 10
+    assert numbers[:3] == [7, 3, 5]
+    assert 29 in numbers
+    assert len(set(numbers)) > 6
+    assert len({cell.tape for cell in sample}) > 4
+    assert len(sample_check.drawn(cells, traded, 10, range(20))) == 10
+    assert len({cell.number for cell in sample_check.drawn(cells, traded, 10, range(20))} - set(range(5))) >= 4
+    assert [cell.number for cell in sample_check.drawn(cells, traded, 1, [7, 3])] == [7]
+
+
 COMPILED = ("strategy.entry_threshold=0.0002:0.0010:0.0002", "strategy.time_stop_seconds=4,8", "execution.fee_bps=0,1")
 
 
@@ -304,3 +322,158 @@ def test_a_long_tape_is_streamed_and_gives_the_same(day: Path, tmp_path: Path, m
     many._tapes.clear()
     held, streamed = (pq.read_table(tmp_path / folder / "trades.parquet") for folder in ("held", "streamed"))
     assert held.equals(streamed)
+
+
+def session(path: Path, **said: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first = msgspec.json.encode({"type": "settings", "settings": {}, **said}) + b"\n"
+    path.write_bytes(first + tape(seeded_tape(3, 300)))
+    return path
+
+
+OWN = (
+    "from pathlib import Path\n"
+    "from microbot import op\n"
+    "Path(__file__).with_suffix('.ran').touch()\n"
+    "def mine(ticks):\n"
+    "    return ticks.pipe(op.window(15, 3), op.momentum(0.0002), op.bursts())\n"
+)
+
+
+@pytest.mark.parametrize("where", ["strategies", "strategy"])
+def test_a_recording_from_elsewhere_runs_no_code_unless_it_is_trusted(tmp_path: Path, where: str) -> None:
+    evil = tmp_path / "evil.py"
+    evil.write_text(OWN)
+    named = {"file": f"{evil}:mine", "symbols": ["A"]}
+    said = {"settings": {"strategies": {"x": named}}} if where == "strategies" else {"strategy": f"{evil}:mine"}
+    from_elsewhere = session(tmp_path / "got.jsonl", **said)
+    question = asked(from_elsewhere, "strategy.profit_target=0.001,0.002", assignments=())
+    plain = session(tmp_path / "plain.jsonl")
+    for tapes in ((from_elsewhere,), (plain, from_elsewhere)):
+        with pytest.raises(UserError, match=r"evil\.py:mine, which would be run.*--trust"):
+            Sweep(msgspec.structs.replace(question, tapes=tapes), lambda _: tmp_path / "sweep", data_dir=tmp_path)
+    assert not evil.with_suffix(".ran").exists()
+    Sweep(question, lambda _: tmp_path / "sweep", data_dir=tmp_path, trust=True)
+    assert evil.with_suffix(".ran").exists()
+
+
+def test_a_session_is_decided_with_the_strategy_that_it_was_made_with(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    reference = f"{tmp_path / 'own.py'}:mine"
+    mine = session(tmp_path / "data" / "sessions" / "one.jsonl", strategy=reference)
+    question = asked(mine, "strategy.profit_target=0.001", assignments=())
+    not_read = asked(mine, "strategy.min_ticks=3,4", assignments=())
+    with pytest.raises(UserError, match="does not read"):
+        Sweep(not_read, lambda _: tmp_path / "no", data_dir=tmp_path / "data")
+    by_itself = Sweep(question, lambda _: tmp_path / "a", data_dir=tmp_path / "data").run()
+    replay(mine, settings_.load(None, (), flags=by_itself.number(0), recorded={}), reference, out=tmp_path / "replayed")
+    lines = (tmp_path / "replayed" / "trades.jsonl").read_bytes().splitlines()
+    assert by_itself.cells.cells["trades"].to_pylist() == [len(lines)] != [0]
+
+
+def test_tapes_that_name_several_strategies_are_refused_until_one_is_named(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    mine = session(tmp_path / "data" / "sessions" / "one.jsonl", strategy=f"{tmp_path / 'own.py'}:mine")
+    question = asked(day, "strategy.profit_target=0.001", tapes=(day, mine), assignments=())
+    with pytest.raises(UserError, match=r"day\.jsonl was made with the default strategy, .*own\.py:mine.*--strategy"):
+        Sweep(question, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
+    named = msgspec.structs.replace(question, strategy=f"{tmp_path / 'own.py'}:mine")
+    Sweep(named, lambda _: tmp_path / "a", data_dir=tmp_path / "data")
+
+
+@pytest.mark.parametrize("what", ["tape", "strategy", "config"])
+def test_nothing_is_kept_of_what_was_decided_after_a_file_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    files = {"tape": tmp_path / "a.jsonl", "strategy": tmp_path / "own.py", "config": tmp_path / "own.toml"}
+    files["tape"].write_bytes(tape(seeded_tape(3, 300)))
+    files["strategy"].write_text(OWN)
+    files["config"].write_text("[risk]\nposition_size = 2\n")
+    question = asked(
+        files["tape"], "strategy.profit_target=0.001,0.002,0.003", assignments=(),
+        strategy=f"{files['strategy']}:mine", config=files["config"],
+    )  # fmt: skip
+    monkeypatch.setattr(sweeping, "_AT_ONCE", {"exact": 1})
+    sweep = Sweep(question, lambda _: tmp_path / "sweep")
+
+    def change(done: int, of: int) -> None:
+        files[what].write_bytes(files[what].read_bytes() + b"\n")
+
+    with pytest.raises(UserError, match=f"{files[what].name} was changed while it was swept over"):
+        sweep.run(change)
+    assert len(list((tmp_path / "sweep" / "cells").glob("*.cells.parquet"))) == 1
+
+
+def test_a_pair_of_files_is_known_by_both(tmp_path: Path) -> None:
+    message, book = (tmp_path / f"X_2024-01-02_34200000_57600000_{kind}_1.csv" for kind in ("message", "orderbook"))
+    message.write_text("34200.1,4,1,1,100,1\n")
+    book.write_text("101,1,99,1\n")
+    before = [tape_digest(half) for half in (message, book)]
+    book.write_text("103,1,99,1\n")
+    assert not set(before) & {tape_digest(half) for half in (message, book)}
+
+
+def test_two_sweeps_are_not_at_work_in_one_folder(hour: Path, tmp_path: Path) -> None:
+    question = asked(hour, "strategy.entry_threshold=0.0004,0.0006")
+    sentences = []
+
+    def meanwhile(done: int, of: int) -> None:
+        with pytest.raises(UserError) as refused:
+            Sweep(question, lambda _: tmp_path / "sweep").run()
+        sentences.append(str(refused.value))
+
+    Sweep(question, lambda _: tmp_path / "sweep").run(meanwhile)
+    assert sentences
+    assert all(said.startswith(f"another sweep is at work in {tmp_path / 'sweep'}") for said in sentences)
+    Sweep(question, lambda _: tmp_path / "sweep").run()  # the lock went with the sweep that had it
+
+
+@pytest.mark.parametrize("half", ["cells", "trades"])
+def test_a_part_that_is_damaged_or_of_two_sweeps_is_decided_again(
+    hour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    whole = answered(asked(hour, TARGETS), tmp_path / "sweep").cells
+    assert len(whole.trades)
+    path = tmp_path / "sweep" / "cells" / f"part-000000.{half}.parquet"
+    other = pq.read_table(path)
+    for damaged in (b"", b"half a file", path.read_bytes()[:-100], None):
+        if damaged is None:
+            pq.write_table(other.slice(1), path)
+        else:
+            path.write_bytes(damaged)
+        (tmp_path / "sweep" / "cells" / "part-000001.cells.parquet").unlink(missing_ok=True)
+        with_engine(monkeypatch, engine := Counting())
+        again = answered(asked(hour, TARGETS), tmp_path / "sweep").cells
+        assert engine.asked == 2
+        assert again.trades.equals(whole.trades)
+
+
+def test_the_gap_before_a_window_is_that_of_all_strategies(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.replace("15, 3", "900, 3"))
+    own = f"{tmp_path / 'own.py'}:mine"
+    uses = ('strategies.slow.symbols=["A"]', "strategies.slow.window_size=600", "strategies.slow.time_stop_seconds=50")
+    mine = ('strategies.slow.symbols=["A"]', f"strategies.slow.file={own}", "strategies.slow.time_stop_seconds=70")
+    said: list[str] = []
+    for expected, question in (
+        (15 + 9, asked(day, "strategy.time_stop_seconds=8,9")),
+        (600 + 50, asked(day, "strategy.profit_target=0.001", assignments=uses)),
+        (900 + 70, asked(day, "strategy.profit_target=0.001", assignments=mine)),
+        (900 + 9, asked(day, "strategy.time_stop_seconds=8,9", strategy=own, assignments=())),
+    ):
+        window, *_ = Sweep(question, lambda _: tmp_path / "sweep", said.append).run().windows
+        assert window.cut - window.purged == expected * 10**9
+    assert said == []
+
+
+def test_a_gap_that_may_be_too_short_is_said(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        OWN + "exits = [op.stop_loss(0.003), op.profit_target(param('target', 0.002, 0.0001, 0.1))]\n"
+    )
+    (tmp_path / "own.py").write_text((tmp_path / "own.py").read_text().replace("import op\n", "import op, param\n"))
+    said: list[str] = []
+    question = asked(day, "strategy.target=0.001,0.002", strategy=f"{tmp_path / 'own.py'}:mine", assignments=())
+    Sweep(question, lambda _: tmp_path / "sweep", said.append).run()
+    assert [line for line in said if line.startswith("the gap before each window is 15 s, and how far own:mine looks")]
+    said.clear()
+    Sweep(msgspec.structs.replace(question, purge_s=90), lambda _: tmp_path / "sweep", said.append).run()
+    assert said == []
