@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.cli import main
+from research.cli import main
 from tests.support.live import FREE_PORTS
 from tests.support.market import at, tape, trade
 from tests.support.shared import ROOT
@@ -54,7 +54,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def in_a_process(*arguments: object, **environment: str) -> Outcome:
     """Call the command line as a program of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from research.cli import main; main()", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **environment},
         check=False,
@@ -314,7 +314,7 @@ def test_a_bad_strategy_is_one_line(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["replay"], "missing argument 'TAPE'; see microbot replay --help"),
+        (["replay"], "missing argument 'TAPE...'; see microbot replay --help"),
         (["replay", DAY, "--surprise"], "no such option: --surprise"),
         (["surprise"], "no such command 'surprise'; see microbot --help"),
         (["--surprise"], "no such option: --surprise"),

@@ -26,6 +26,7 @@ from service.options import Outcome
 from service.recorded import archive
 from tests.service.test_cli import DAY, Run
 from tests.service.test_explain import a_trade, write
+from tests.support.at_broker import record
 from tests.support.market import at
 
 LINES, WHOLE = False, True
@@ -44,14 +45,17 @@ COMMANDS = {
     "reconcile": (WHOLE, ()),
     "backup": (WHOLE, ("COPY",)),
     "prune": (WHOLE, ("--before", "2026-01-01", "--yes")),
+    "import": (WHOLE, ("DAY",)),
+    "sweep": (WHOLE, ("DAY", "--param", "strategy.profit_target=0.001,0.002", "--jobs", "1", "--engine", "exact")),
+    "calibrate": (WHOLE, ("AT_BROKER",)),
 }
 """Whether a command prints one object or one a line, and what else it is given."""
 
 
 def with_json() -> set[str]:
-    """Return the commands that have --json."""
+    """Return the commands that have --json and --text; `report` writes a page, and says what it comes to in words."""
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # of a group
-    return {name for name, command in commands.items() if any("--json" in p.opts for p in command.params)}
+    return {name for name, command in commands.items() if any("--text" in p.secondary_opts for p in command.params)}
 
 
 @pytest.fixture
@@ -91,6 +95,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "DECISION": done.decision,
         "COPY": str(tmp_path / "copy.db"),
         "LOGS": str(tmp_path / "logs"),
+        "AT_BROKER": str(record(tmp_path / "at-broker.jsonl.gz", seconds=20)),
     }
 
 
@@ -104,7 +109,7 @@ def test_what_a_program_reads_is_json_without_being_asked_for(
 ) -> None:
     whole, options = COMMANDS[command]
     given = [words.get(option, option) for option in options]
-    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check") else []
+    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check", "import") else []
     piped = run(command, *given, *folder)
     assert piped.code in (0, 1), piped.err
     told = [json.loads(piped.out)] if whole else [json.loads(line) for line in piped.out.splitlines()]
@@ -120,7 +125,7 @@ def test_what_a_program_reads_is_json_without_being_asked_for(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_pipe_gets_the_text_that_is_asked_for(command: str, words: dict[str, str], tmp_path: Path, run: Run) -> None:
     given = [words.get(option, option) for option in COMMANDS[command][1]]
-    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check") else []
+    folder = ["--data-dir", tmp_path / "data"] if command not in ("logs", "check", "import") else []
     told = run(command, *given, *folder, "--text")
     assert told.code in (0, 1), told.err
     assert told.out
