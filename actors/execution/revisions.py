@@ -29,9 +29,12 @@ _ROUNDING = Decimal("0.00001")
 def news_of(orders: OrderCache, order: Order, report: OrderReport) -> Execution | None:
     """Return the execution that a report tells of: more that was filled, or what was undone; None for neither.
 
-    Fewer shares than are counted are old news, unless the report says that it revises, or the order is doubted.
+    Fewer shares than are counted are old news, unless the report says that it revises, or the order is doubted and
+    the report is of after what is counted: the answer to the order itself may come after news of its fill, and be of
+    the same instant.
     """
-    if not (report.revises or (order.doubted and report.filled < order.filled)):
+    undone = order.doubted and report.filled < order.filled and report.ts > order.counted_at
+    if not (report.revises or undone):
         return orders.execution_of(order, report)
     order.doubted = False
     if report.revises and order.newest is not None and order.newest.ts > report.ts:

@@ -34,10 +34,9 @@ _ASKED = 3  # times as long may a difference last while one of our orders in the
 
 
 class Suspect(NamedTuple):
-    """A difference between the book and the account in one symbol that may yet be explained."""
+    """A difference between the account and the book in one symbol that may yet be explained."""
 
-    book: Decimal
-    account: Decimal
+    shares: Decimal  # that the account holds beyond the book and what is not ours
     seen_at: int  # when it was last seen, ns
     lasted: int  # for how long it has been seen, ns
 
@@ -156,7 +155,7 @@ class Reconciler:
             if entry is None:
                 if not self._orders.has_had(held.symbol):  # else it may be closed since it was read
                     # No order can explain it any more.
-                    self._suspects[held.symbol] = Suspect(ZERO, held.quantity, self._context.now, _FOREVER)
+                    self._suspects[held.symbol] = Suspect(quantity, self._context.now, _FOREVER)
                 continue
             side = Side.LONG if quantity > 0 else Side.SHORT
             name, order = entry
@@ -256,10 +255,14 @@ class Reconciler:
         for symbol in sorted({*account, *book, *self.foreign}):
             ours, theirs = book.get(symbol, ZERO), account.get(symbol, ZERO)
             foreign = self.foreign.get(symbol, ZERO)
+            if self._positions.filled_at.get(symbol, 0) >= report.ts:
+                if (before := self._suspects.get(symbol)) is not None:
+                    suspects[symbol] = before  # the account was read before that fill: it shows nothing new
+                continue
             if ours + foreign == theirs:
                 continue
             patience = round(self._patience_s * (_ASKED if symbol in asked else 1) * SECOND)
-            suspect = suspects[symbol] = self._suspect(symbol, ours, theirs, patience // 2)
+            suspect = suspects[symbol] = self._suspect(symbol, theirs - ours - foreign, patience // 2)
             if 0 < suspect.lasted < patience:
                 self._tell_executor(RecountOrders(symbol))  # an execution may have been undone, and we not have heard
             if suspect.lasted >= patience:
@@ -267,18 +270,17 @@ class Reconciler:
         self._suspects = suspects
         return differences
 
-    def _suspect(self, symbol: str, ours: Decimal, theirs: Decimal, most: int) -> Suspect:
+    def _suspect(self, symbol: str, shares: Decimal, most: int) -> Suspect:
         """Add to how long a difference has been seen; what passed since the last look counts up to `most` ns.
 
         Time leaps after a pause and after a restart, and nothing was heard meanwhile that could have explained it.
+        It stays the same difference while we trade: what is in the account and in no book moves with both.
         """
         now, before = self._context.now, self._suspects.get(symbol)
-        if before is None or (before.book, before.account) != (ours, theirs):
-            return Suspect(ours, theirs, now, 0)
-        filled_at = self._positions.filled_at.get(symbol, 0)
-        if filled_at > before.seen_at:  # what was seen before may have been read before that fill
-            before = Suspect(ours, theirs, filled_at, 0)
-        return Suspect(ours, theirs, now, before.lasted + min(now - before.seen_at, most))
+        if before is None or before.shares != shares:
+            return Suspect(shares, now, 0)
+        since = max(before.seen_at, self._positions.filled_at.get(symbol, 0))
+        return Suspect(shares, now, before.lasted + min(now - since, most))
 
 
 def difference(symbol: str, account: Decimal, book: Decimal, foreign: Decimal) -> str:

@@ -329,6 +329,20 @@ def test_a_bust_that_only_the_account_shows_is_asked_for_and_counted() -> None:
     bench.agrees()
 
 
+def test_the_answer_to_an_order_that_comes_after_its_fill_undoes_nothing_although_the_order_is_doubted() -> None:
+    """The order was taken and filled in one instant, and both say so; the account is looked at again meanwhile."""
+    bench = Bench()
+    bench.enter()
+    stop = bench.report(1, "0", of="stop", status=S.ACCEPTED)
+    for seconds in (3, 6):
+        bench.session.feed(account(seconds, orders=(stop,)))
+    assert bench.orders[0].id in [question.id for question in bench.broker.of(LookUpOrder)]
+    bench.session.feed(bench.report(1, "0", of="entry", status=S.ACCEPTED))
+    assert bench.held == {"A": D(10)}
+    bench.session.feed(bench.report(6.1, "6", of="entry"))
+    assert bench.held == {"A": D(6)}  # it is doubted until it was answered
+
+
 def test_a_difference_that_no_order_explains_halts_by_name() -> None:
     bench = Bench()
     bench.enter()
