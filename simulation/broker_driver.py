@@ -226,7 +226,9 @@ class BrokerDriver:
             return
         if answer.body and occurs("garbled_answer", faults.garbled_answer, f"the answer to {what} cannot be read"):
             answer = messages.Answer(answer.status, GARBLED)
-        self._answer(self._delay(), wanted, answer)
+        slow = occurs("slow_answer", faults.slow_answer, f"the answer to {what} takes its time")
+        within_s = self._settings.request_timeout_s
+        self._answer(self._delay() + (slow.uniform(0, within_s) if slow else 0.0), wanted, answer)
 
     def _time_out(self, wanted: messages.SendRequest) -> None:
         self._answer(self._settings.request_timeout_s, wanted, messages.Unanswered("no answer"))

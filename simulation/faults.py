@@ -47,6 +47,7 @@ class Faults(msgspec.Struct, frozen=True):
     hides_limit: bool = False  # answers do not tell what is left of the limit on requests
     crowd_s: float = 0.0  # another program uses up the account's requests of the minute
     garbled_answer: float = 0.0  # an answer comes, and cannot be read
+    slow_answer: float = 0.0  # an answer is seconds on its way, and says what was when it was given
     deaf: float = 0.0  # what the gate lets out gets nowhere, without an error
     reject: float = 0.0  # the venue takes an order and rejects it
     double_update: float = 0.0  # an update comes twice
@@ -212,6 +213,7 @@ class Scenario(msgspec.Struct, frozen=True):
             alone: dict[str, Any] = {"stop_loss": 0.4, "flat_seconds": 1_000, "time_stop_seconds": 30.0}
             strategy = msgspec.structs.replace(settings.strategy, **alone)
             settings = msgspec.structs.replace(settings, strategy=strategy)
+        faults = msgspec.structs.replace(faults, slow_answer=0.5 if random.random() < 0.15 else 0.0)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

@@ -397,6 +397,13 @@ def test_executions_that_are_undone_are_counted_told_or_not(told: bool) -> None:
     assert undone == ({"trade_bust", "trade_correct"} if told else {"recounted"})
 
 
+def test_an_answer_that_comes_late_undoes_nothing_and_no_mismatch_is_found_where_there_is_none() -> None:
+    for seed in range(1, 6):
+        for slow, latency_s in ((0.5, 0.2), (0.9, 0.02)):
+            faults = msgspec.structs.replace(NONE, slow_answer=slow, latency_s=latency_s)
+            World(seed, Scenario(faults)).run(MINUTES * 60)  # it raises what is wrong
+
+
 def test_an_unanswered_order_that_is_sent_again_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Executor._on_unanswered
 
