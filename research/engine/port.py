@@ -12,6 +12,7 @@ import msgspec
 from actors.portfolio.lines import SignalLine, TradeLine
 from service import strategies
 from service.errors import UserError
+from service.extras import install
 from service.recorded.replay import summary_json
 from service.settings import Settings
 
@@ -80,7 +81,7 @@ def engine_of(name: EngineName, settings: Iterable[Settings], strategy: strategi
         try:
             return Chosen(importlib.import_module("research.engine.compiled").CompiledEngine(), None)
         except ImportError:
-            why = "the compiled engine is not installed: pip install 'microbot-trading[research]' brings it"
+            why = f"the compiled engine is not installed: {install('research')} adds it"
     if name == "compiled":
         raise CannotDecide(f"{why}; --engine exact decides it through the core, more slowly")
     return Chosen(ExactEngine(strategy), why)
