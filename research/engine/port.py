@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,6 +15,9 @@ from service.errors import UserError
 from service.extras import install
 from service.recorded.replay import summary_json
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from research.engine.decided import Decided
 
 EngineName = Literal["auto", "compiled", "exact"]
 
@@ -53,6 +56,14 @@ class Engine(Protocol):
 
         Raises UserError for a tape that cannot be read, and CannotDecide for what this engine has no way to decide.
         """
+
+
+@runtime_checkable
+class InColumns(Protocol):
+    """An engine that decides many settings over one tape together, and answers in columns."""
+
+    def decide_in_columns(self, tape: Path, settings: Sequence[Settings]) -> list[Decided]:
+        """Return what each of the settings decides, as `Engine.decide` does; each is in one of the parts."""
 
 
 class CannotDecide(UserError):
