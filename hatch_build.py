@@ -74,7 +74,7 @@ TEMPLATES = Library(
                 *("lit-html", "directive", "directive-helpers"),
                 *("directives/class-map", "directives/live", "directives/repeat"),
             )
-            for kind in ("js", "d.ts")  # types are for who checks the page, and are not served
+            for kind in ("js", "d.ts")  # types are for checks of the page, and are not served
         },
         "package/LICENSE": "lit-html/LICENSE.txt",
     },

@@ -71,7 +71,7 @@ def measure(options: Options) -> Result:
 
 
 async def _in_browser(options: Options) -> list[Number]:
-    from playwright.async_api import async_playwright  # of the tests; whoever measures something else needs none
+    from playwright.async_api import async_playwright  # of the tests: the other benchmarks do without
 
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
@@ -296,7 +296,7 @@ def _web_process_of(url: str) -> int:
             links: Sequence[str] = [os.readlink(link) for link in (folder / "fd").iterdir()]
             if any(f"socket:[{inode}]" in links for inode in inodes - {"0"}) and b"-m\0web" in _command(folder):
                 return int(folder.name)
-    raise RuntimeError(f"nobody listens on port {port}")
+    raise RuntimeError(f"no process listens on port {port}")
 
 
 def _command(folder: Path) -> bytes:

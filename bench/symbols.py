@@ -80,7 +80,7 @@ def _ten_strategies(options: Options) -> list[Number]:
         Number(f"{name}.together", together, "us/tick", note="by CPU time"),
         Number(f"{name}.alone", alone, "us/tick", note="by CPU time"),
         Number(f"{name}.added", added * 100, "%", target, "over the sum of each alone, caches of the machine included"),
-        Number(f"{name}.more_calls", more_calls * 100, "%", target, "functions called: the work, whatever it takes"),
+        Number(f"{name}.more_calls", more_calls * 100, "%", target, "functions called: the work, not its time"),
     ]
 
 

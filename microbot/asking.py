@@ -1,9 +1,8 @@
-"""How Python asks what the command line can be asked: settings as its options are, and the extra that is missing."""
+"""How Python asks what the command line can be asked: settings as its options are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,6 @@ import msgspec
 
 from microbot.backtesting import SettingsGiven, no_settings
 from service.errors import UserError
-
-_EXTRA = {"arch", "loky", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow", "scipy", "vl_convert"}
-
-
-@contextmanager
-def needs_extra(what: str) -> Iterator[None]:
-    """Raise UserError where a library of the extra is missing."""
-    try:
-        yield
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        raise UserError(f"{what} needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
 
 
 def layers(settings: SettingsGiven | None) -> tuple[Path | None, tuple[str, ...]]:

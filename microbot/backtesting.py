@@ -19,6 +19,7 @@ from pipeline.checked import shown
 from pipeline.strategy import Entries, Strategy
 from service import settings as settings_, strategies
 from service.errors import UserError
+from service.extras import missing
 from service.recorded import replay as replaying, tapes
 from service.recorded.trust import Trust
 
@@ -129,7 +130,7 @@ class Backtest:
                 continue
             return frame if rows else frame[:0]
         wanted = library or "pandas or polars"
-        raise UserError(f"data frames need {wanted}: pip install 'microbot-trading[research]' adds both")
+        raise missing(f"data frames need {wanted}")
 
     def to_pandas(self, table: Table = "trades") -> pandas.DataFrame:
         """Return a table as a data frame of pandas: a row each, a column a field, times as dates in UTC.

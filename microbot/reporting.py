@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from microbot.asking import layers, needs_extra
+from microbot.asking import layers
 from microbot.backtesting import SettingsGiven
+from service.extras import needed
 
 if TYPE_CHECKING:
     from research.report.figures import Figures
@@ -48,7 +49,7 @@ class Report:
 
         file = Path(path)
         page_file.check(file)
-        with needs_extra("a report"):
+        with needed("a report needs"):
             made = page(self._figures, self._gathered)
         page_file.write(file, made)
         return file
@@ -82,7 +83,7 @@ def report(
     Raises:
         UserError: In one sentence, for what cannot be reported on, and without the extra.
     """
-    with needs_extra("a report"):
+    with needed("a report needs"):
         from research.report import sources
         from research.report.figures import figures_of
         from service.recorded.decisions import Changes

@@ -7,9 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from microbot.asking import layers, needs_extra
+from microbot.asking import layers
 from microbot.backtesting import SettingsGiven
 from service.errors import UserError
+from service.extras import needed
 
 if TYPE_CHECKING:
     import pandas
@@ -134,7 +135,7 @@ def sweep(
     named = [tapes] if isinstance(tapes, str | PathLike) else list(tapes)
     config, assignments = layers(settings)
     folder = Path(out) if out is not None else None
-    with needs_extra("a sweep"):
+    with needed("a sweep needs"):
         from research.sweeps.space import space_from
         from research.sweeps.sweep import Question, Refused, Sweep
 

@@ -184,7 +184,7 @@ class Reconciler:
                 self._tell_executor(StockSplit(held.symbol, ratio))
 
     def _tell_missed(self, named: list[NamedOrder], report: AccountReport) -> set[str]:
-        """Tell the executor of orders of which the book lacks something; return the symbols of those with fills.
+        """Tell the executor of orders that the book lacks, whole or in part; return the symbols of those with fills.
 
         While a journal cannot be written, exits and cancels go out all the same. What is counted so is not adopted as
         well.

@@ -8,7 +8,7 @@
         assert_trades(found, "TP")
 
 `backtested` is a fixture of the pytest plug-in that comes with microbot. `microbot.testing.hypothesis` draws tapes by
-chance; it alone needs hypothesis (`pip install "microbot-trading[testing]"`).
+chance; it alone needs hypothesis (`pip install 'microbot-trading[testing]'`).
 """
 
 from microbot.testing.assertions import assert_signals, assert_trades, picture

@@ -107,7 +107,7 @@ class Bench(abc.ABC):
 
     @abc.abstractmethod
     def connect(self, on_report: Callable[[list[Report]], None]) -> BrokerAdapter:
-        """Start the adapter, and have it report there, on whatever thread."""
+        """Start the adapter, and have it report there, on any thread."""
 
     @abc.abstractmethod
     def strike(self, *situations: Situation) -> None:
@@ -516,7 +516,7 @@ class BrokerTests:
         assert line.broker.stop(10.0)
         told = [it.order for it in line.of(OrderReport)] + [lost.order for lost in line.of(SubmitUnanswered)]
         assert ONE in told, "what became of an order that was under way was not told"
-        with pytest.raises(OSError):  # noqa: PT011  # whatever it says: the gate reports it
+        with pytest.raises(OSError):  # noqa: PT011  # with any text: the gate reports it
             line.broker.send(entry(at, TWO))
         self.end(at, line)
 
@@ -546,7 +546,7 @@ def every(line: Line) -> list[Order]:
 
 
 def holds(line: Line, shares: int) -> bool:
-    """Return whether the newest account holds so many shares, of whatever symbol."""
+    """Return whether the newest account holds so many shares, of any symbol."""
     return line.account is not None and sum(it.quantity for it in line.account.positions) == shares
 
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from actors.engine.core import Input
 from microbot.testing.tapes import START
 from pipeline.events import NEW_LEVEL, SECOND, Clock, Gap, Quote, Refused, Trade
+from service.extras import missing
 
 try:
     from hypothesis import strategies as st
 except ImportError as error:
-    raise ImportError(
-        'microbot.testing.hypothesis needs hypothesis: `pip install "microbot-trading[testing]"` adds it'
-    ) from error
+    raise ImportError(str(missing("microbot.testing.hypothesis needs hypothesis", "testing"))) from error
 
 __all__ = ["tapes", "ticks"]
 

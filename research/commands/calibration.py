@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from research.calibration.fitting import FEW, Fit, Measured, fit
 from research.calibration.observed import LiveOrder, learnt_from, orders_of
-from service import outlet, settings
+from service import extras, outlet, settings
 from service.cli import terminal
 from service.errors import UserError, writing
 from service.recorded import tapes
@@ -25,7 +24,7 @@ from service.visible import visible_json
 def show(sessions: Sequence[Path], out: Path | None, data_dir: Path, *, trust: bool, as_json: bool | None) -> None:
     """Fit, with a bar on the terminal, and print settings and errors, or JSON. Raises UserError."""
     _check(sessions, out)
-    _check_extra()
+    extras.check("calibrate needs", "numpy", "scipy")
     orders: list[LiveOrder] = []
     counts: dict[str, int] = {}
     told: dict[str, None] = {}
@@ -62,13 +61,6 @@ def _check(sessions: Sequence[Path], out: Path | None) -> None:
         raise UserError("a session is named twice: name each once")
     if out is not None and out.exists():
         raise UserError(f"--out {out} is there already: choose another name, or remove it")
-
-
-def _check_extra() -> None:
-    """Raise UserError before the sessions are read, where the fit would lack a library."""
-    for name in ("numpy", "scipy"):
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"calibrate needs {name}: pip install 'microbot-trading[research]' brings it")
 
 
 def _base(path: Path) -> Any:

@@ -9,7 +9,7 @@ import typer
 
 from service import outlet
 from service.cli.options import Json
-from service.errors import UserError
+from service.extras import needed
 
 if TYPE_CHECKING:
     from research.importing.importer import Report
@@ -43,13 +43,11 @@ def import_(
     What a file is, is told by what it holds. Several are merged by time; of equal times, trades come before quotes.
     The tape is replayed, checked and swept over like any other. What was found in it is printed with a small picture.
     """
-    try:
+    with needed("import needs"):
         import numpy  # noqa: F401
         import pyarrow.compute
         import pyarrow.csv
         import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise UserError("import needs pyarrow and numpy: pip install 'microbot-trading[research]' adds them") from None
     from research.importing import columns as mapping, importer
     from research.importing.notes import Options
     from service.cli import terminal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service import outlet
+from service import extras, outlet
 from service.cli.options import Assignments, Config, DataDir, Strategy, TrustOption
 from service.errors import UserError
 from service.visible import visible, visible_json
@@ -15,8 +15,6 @@ from service.visible import visible, visible_json
 if TYPE_CHECKING:
     from research.report.figures import Figures
     from research.report.gathered import Gathered
-
-_EXTRA = "a report needs more: `pip install 'microbot-trading[research]'` adds it"
 
 
 def report(
@@ -60,7 +58,7 @@ def report(
 
     if as_json and as_markdown:
         raise UserError("--json and --md exclude each other: choose one")
-    _check_extra()
+    extras.check("a report needs", "numpy", "scipy")
     trusted = Trust(data_dir, trust, terminal.say)
     changes = Changes(config, tuple(assignments or ()), strategy)
     alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
@@ -86,14 +84,6 @@ def report(
 
         page_files.write(page_file, page(figures, found, beside, compared))
     _print(figures, beside, compared, page_file, as_json=as_json, as_markdown=as_markdown)
-
-
-def _check_extra() -> None:
-    """Raise UserError where what counts and draws is not installed."""
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in ("numpy", "scipy")):
-        raise UserError(_EXTRA)
 
 
 def _progress(path: Path) -> Any:

@@ -12,7 +12,7 @@ import typer
 
 from service import outlet
 from service.cli.options import Assignments, Config, DataDir, Json, Strategy, TrustOption
-from service.errors import UserError
+from service.extras import needed
 from service.visible import visible, visible_json
 
 
@@ -70,7 +70,7 @@ def sweep(
     folder: the same command goes on after a kill. The results are the same for any number of workers. A recording is
     decided with the strategy that it names, if it is a session of the data folder; else with --trust.
     """
-    with _needs_extra():
+    with needed("a sweep needs"):
         from research.sweeps.starting import leave_unloaded
 
         if strategy is None:
@@ -118,15 +118,6 @@ def _announced(count: int, over: str, decides: str, why: str | None, engine: str
     settings = "1 setting" if count == 1 else f"{count:,} settings"
     because = f": {why}" if why and engine == "auto" else ""
     return f"{settings} over {over}, decided by the {decides} engine{because}"
-
-
-@contextmanager
-def _needs_extra() -> Iterator[None]:
-    """Raise UserError where a library of the extra is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise UserError(f"a sweep needs {error.name}: pip install 'microbot-trading[research]' brings it") from None
 
 
 @contextmanager

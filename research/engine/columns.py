@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -120,14 +119,6 @@ def _time(ts: int) -> int:
     if ts > _LATEST:
         raise Unreadable(f"the tape has the time {ts}, which is beyond what compiled code reckons with")
     return ts
-
-
-def batched(events: Iterable[Input], rows: int) -> Iterator[Columns]:
-    """Give events in batches of so many rows."""
-    names: dict[str, int] = {}
-    stream = iter(events)
-    while batch := list(islice(stream, rows)):
-        yield columns_of(batch, names)
 
 
 _READ = ("kind", "symbol", "ts", "price", "size", "bid", "ask")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from research.engine import columns
 from research.engine.columns import Columns, Unreadable
@@ -11,6 +12,9 @@ from research.engine.machine import BeyondReckoning, Machine
 from research.engine.port import CannotDecide, Outcome, why_not_compiled
 from service import strategies
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from research.engine.decided import Decided
 
 _TOGETHER = 64  # machines that are fed side by side: so often is a tape read once
 
@@ -38,6 +42,15 @@ class CompiledEngine:
         except (Unreadable, BeyondReckoning) as error:
             raise CannotDecide(f"{error} ({tape}); --engine exact decides it through the core, more slowly") from None
         return found
+
+    def decide_in_columns(self, tape: Path, settings: Sequence[Settings]) -> list[Decided]:
+        """Return what each of the settings decides, in columns: they share the facts of a tape that fits in memory.
+
+        Raises UserError for a tape that is none, and CannotDecide for what only the core can decide on.
+        """
+        from research.engine.many import decide_in_columns
+
+        return decide_in_columns(tape, settings)
 
 
 def decided(batches: Iterable[Columns], settings: Sequence[Settings]) -> list[Outcome]:

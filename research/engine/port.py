@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from actors.portfolio.lines import SignalLine, TradeLine
 from service import strategies
 from service.errors import UserError
+from service.extras import install
 from service.recorded.replay import summary_json
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from research.engine.decided import Decided
 
 EngineName = Literal["auto", "compiled", "exact"]
 
@@ -54,6 +58,14 @@ class Engine(Protocol):
         """
 
 
+@runtime_checkable
+class InColumns(Protocol):
+    """An engine that decides many settings over one tape together, and answers in columns."""
+
+    def decide_in_columns(self, tape: Path, settings: Sequence[Settings]) -> list[Decided]:
+        """Return what each of the settings decides, as `Engine.decide` does; each is in one of the parts."""
+
+
 class CannotDecide(UserError):
     """A tape or settings that an engine has no way to decide; the sentence says which, and what to do."""
 
@@ -80,7 +92,7 @@ def engine_of(name: EngineName, settings: Iterable[Settings], strategy: strategi
         try:
             return Chosen(importlib.import_module("research.engine.compiled").CompiledEngine(), None)
         except ImportError:
-            why = "the compiled engine is not installed: pip install 'microbot-trading[research]' brings it"
+            why = f"the compiled engine is not installed: {install('research')} adds it"
     if name == "compiled":
         raise CannotDecide(f"{why}; --engine exact decides it through the core, more slowly")
     return Chosen(ExactEngine(strategy), why)

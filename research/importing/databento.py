@@ -19,7 +19,7 @@ from research.importing.notes import NO_PRICE, NO_SIDES, Notes, Options
 from research.importing.rows import QUOTE, TRADE, Numbers
 from research.importing.sources import Source
 from service.errors import UserError
-from service.recorded.columnar import EXTRA
+from service.extras import needed
 
 MAGIC = b"DBN"
 SCALE = 1e9
@@ -36,10 +36,8 @@ def looks_like(source: Source) -> bool:
 
 def read(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read trades and quotes. Raises UserError for schemas without, and without the package."""
-    try:
+    with needed("Databento's files need"):
         import databento_dbn as dbn
-    except ImportError:
-        raise UserError(f"Databento's files need databento-dbn: {EXTRA} adds it") from None
     with source.opened() as file:
         head = _exactly(source, file, 8)
         metadata_bytes = head + _exactly(source, file, int.from_bytes(head[4:8], "little"))

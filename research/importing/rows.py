@@ -35,9 +35,6 @@ PRINT_KINDS = tuple(PrintKind)
 
 _TAQ = 4  # characters of a field of conditions, each a code
 
-_NUMBERS = ("price", "size", "bid", "ask", "bid_size", "ask_size")
-_TEXTS = ("id", "conditions", "line")
-
 
 @cache
 def schema() -> pa.Schema:

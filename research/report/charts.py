@@ -13,7 +13,7 @@ from typing import Any
 
 from research.report.figures import Figures, Row
 from research.report.words import signed, step_name
-from service.errors import UserError
+from service.extras import needed
 
 Spec = dict[str, Any]
 
@@ -64,10 +64,8 @@ def svg(spec: Spec, label: str = "") -> str:
 
     Raises UserError where the library that draws is not installed.
     """
-    try:
+    with needed("the page needs"):
         import vl_convert
-    except ImportError:
-        raise UserError("the page needs more: `pip install 'microbot-trading[research]'` adds it") from None
     whole = {
         "$schema": _SCHEMA,
         "background": None,

@@ -16,7 +16,7 @@ import actors
 import pipeline
 import research.engine as engines
 from research.engine.decided import COUNTS, TRADE_FIELDS, Decided, of_outcomes
-from research.engine.port import Engine
+from research.engine.port import Engine, InColumns
 from research.workers.shipping import digest_of
 from service import settings as settings_
 from service.errors import UserError, make_folder, writing
@@ -44,19 +44,12 @@ class Task(msgspec.Struct, frozen=True):
 def decided(task: Task) -> Cells:
     """Decide a task; this is what runs in a worker. Raises UserError as the engine does."""
     tape = task.tape if isinstance(task.tape, Path) else task.tape.path()
-    if is_compiled(task.engine):
-        from research.engine.many import decide_in_columns
-
-        parts = decide_in_columns(tape, task.settings)
+    if isinstance(task.engine, InColumns):
+        parts = task.engine.decide_in_columns(tape, task.settings)
     else:
         parts = [of_outcomes(range(len(task.keys)), task.engine.decide(tape, task.settings))]
     found = Cells.joined(Cells.of([task.keys[at] for at in part.settings], part) for part in parts)
     return found.taken(task.keys)
-
-
-def is_compiled(engine: Engine) -> bool:
-    """Whether it is the compiled engine, which decides many settings at once, in columns."""
-    return type(engine).__name__ == "CompiledEngine"
 
 
 class Cells:

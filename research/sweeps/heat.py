@@ -18,7 +18,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from service.errors import UserError, writing
+from service.errors import writing
+from service.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -202,9 +203,7 @@ def specification(each: HeatMap) -> dict[str, Any]:
 def check_draws() -> None:
     """Raise UserError where what draws heat maps is not installed."""
     if find_spec("vl_convert") is None:
-        raise UserError(
-            "heat maps need vl-convert: pip install 'microbot-trading[research]' brings it (--no-svg leaves them out)"
-        )
+        raise missing("heat maps need vl_convert", otherwise="and --no-svg leaves them out")
 
 
 def write(answer: Answer, maps: Sequence[HeatMap]) -> list[Path]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from research.sweeps.space import Axis, Sample, Space
-from service.errors import UserError
+from service.extras import needed
 
 MethodName = Literal["grid", "random", "tpe"]
 BATCH = 32
@@ -67,10 +67,8 @@ class _Tpe:
     """The tree-structured Parzen estimator (Bergstra and others 2011) of optuna, asked in batches of a fixed size."""
 
     def __init__(self, space: Space, trials: int, seed: int) -> None:
-        try:
+        with needed("--method tpe needs"):
             import optuna
-        except ImportError:
-            raise UserError("--method tpe needs optuna: pip install 'microbot-trading[research]' brings it") from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that an option of it may change in a later version

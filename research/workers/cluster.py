@@ -25,6 +25,7 @@ from research.workers.port import AHEAD, ATTEMPTS, Here, Shipped, WorkerLost, in
 from research.workers.shipping import Copied, chunks_of, digest_of
 from service.data_folder import running
 from service.errors import UserError
+from service.extras import install, needed
 from service.version import VERSION
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ LISTENS = (
     "Ray listens on all interfaces of this machine while it works; who has neither a way here nor its token (a "
     "new one, or that of RAY_AUTH_TOKEN where it is set) cannot use it"
 )
-_INSTALL = "pip install 'microbot-trading[research,ray]'"
+_EXTRAS = ("research", "ray")
 _STORE_BYTES = 512 * 2**20  # for results on their way, in a local cluster
 _STARTS = 3  # of a local cluster: Ray gives it half a minute each, which on a busy machine is not always enough
 _ANSWER_S = 5.0  # for somebody to listen at an address
@@ -205,14 +206,12 @@ def at(address: str, jobs: int | None) -> Ray:
 
 
 def _ray() -> Any:
-    try:
+    with needed("--on needs", *_EXTRAS):
         ray = importlib.import_module("ray")
-    except ImportError:
-        raise UserError(f"--on wants Ray, which is not installed: {_INSTALL}") from None
     if ray.is_initialized():
         raise UserError("this process uses Ray already: end that with ray.shutdown() first")
     if tuple(int(part) for part in ray.__version__.split(".")[:2]) < (2, 52):
-        raise UserError(f"Ray {ray.__version__} knows no tokens: {_INSTALL} --upgrade")
+        raise UserError(f"Ray {ray.__version__} knows no tokens: {install(*_EXTRAS)} --upgrade")
     return ray
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from research.workers.port import AHEAD, ATTEMPTS, Here, WorkerLost, in_order
-from service.errors import UserError
+from service.extras import needed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -133,13 +133,9 @@ class Processes(Threads):
 
     def __init__(self, jobs: int) -> None:
         super().__init__(jobs)
-        try:
+        with needed("more than one job (--jobs) needs"):
             import loky
             from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
-        except ImportError:
-            raise UserError(
-                "more than one job needs loky: pip install 'microbot-trading[research]', or use --jobs 1"
-            ) from None
         self._loky: Any = loky
         self._lost: type[Exception] = TerminatedWorkerError
         self._broken: type[Exception] = BrokenProcessPool

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from service.errors import UserError
+from service.extras import needed
 
 if TYPE_CHECKING:  # a command line that only says its version has no need of them
     from service.settings import Settings
@@ -44,10 +45,5 @@ def replay_of(name: str) -> Replay:
         return replay
     if (load := OTHERS.get(name)) is None:
         raise UserError(f"there is no engine {name!r}: there are {', '.join((EXACT, *OTHERS))}")
-    try:
+    with needed(f"the engine {name} needs"):
         return load()
-    except ImportError as error:
-        missing = error.name or str(error)
-        raise UserError(
-            f"the engine {name} needs {missing}: pip install 'microbot-trading[research]' adds it"
-        ) from None

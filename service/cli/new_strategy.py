@@ -17,6 +17,7 @@ def new_strategy(
 ) -> None:
     """Write a strategy to begin with, a test of it and a small tape; nothing is written over."""
     from service import new_strategy as starting
+    from service.extras import install
     from service.visible import visible
 
     made = starting.write(path)
@@ -32,4 +33,4 @@ def new_strategy(
     ]
     print(*map(visible, lines), sep="\n")
     if importlib.util.find_spec("pytest") is None:
-        print(f'pytest is not installed: {python} -m pip install "microbot-trading[testing]" adds it.')
+        print(f"pytest is not installed: {python} -m {install('testing')} adds it.")

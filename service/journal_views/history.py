@@ -17,6 +17,7 @@ from rich.table import Table
 from actors.gateway.sqlite_journal import JournalUnusable, read, settings_of
 from service import figures, outlet
 from service.errors import UserError, said_plainly, writing
+from service.extras import needed
 from service.visible import visible, visible_json
 
 Row = dict[str, Any]
@@ -142,11 +143,9 @@ def write_parquet(found: Iterator[Row], what: str, path: Path) -> int:
     Times are nanoseconds in UTC; money and quantities, exact in the journal, become doubles, with which notebooks
     count. Raises UserError without pyarrow, for a file that is there already, and for one that cannot be written.
     """
-    try:
+    with needed("--parquet needs", "parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise UserError("--parquet needs pyarrow: `pip install pyarrow` in the bot's environment adds it") from None
     kinds = {"run": pyarrow.int64()} | dict.fromkeys(_TIMES, pyarrow.timestamp("ns", "UTC"))
     kinds |= dict.fromkeys(_NUMBERS, pyarrow.float64())
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS[what]])

@@ -35,6 +35,7 @@ from actors.engine.core import Input
 from pipeline.events import Clock, Quote, Refused, Trade, as_json
 from pipeline.venues.jsonl import BAD_TRADE, JsonLines
 from service.errors import UserError, writing
+from service.extras import needed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +54,6 @@ FORM = 1
 
 Progress = Callable[[int], None]
 """Told how many bytes of the file have been read so far."""
-
-EXTRA = "pip install 'microbot-trading[research]'"
 
 _KEY = b"microbot"
 _MAGIC = b"PAR1"
@@ -187,12 +186,10 @@ class _NoTape(UserError):
 
 
 def _arrow() -> Any:
-    try:
+    with needed("tapes in Parquet need", "parquet"):
         import pyarrow
         import pyarrow.compute
         import pyarrow.parquet
-    except ImportError:
-        raise UserError(f"tapes in Parquet need pyarrow: {EXTRA} adds it") from None
     return pyarrow
 
 

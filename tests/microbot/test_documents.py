@@ -138,7 +138,7 @@ def test_the_replay_that_readme_shows_runs(hour: Path, run: Run, monkeypatch: py
     monkeypatch.chdir(hour)
     shown = [shlex.split(command, comments=True)[1:] for command in commands_in(README) if "hour.jsonl.gz" in command]
     codes = {words[0]: run(*words).code for words in shown if words[0] != "exchange"}
-    assert codes == {"replay": 0, "diff": 1}
+    assert codes == {"replay": 0, "diff": 1, "report": 0, "sweep": 0}
     assert (hour / "decided" / "trades.jsonl").stat().st_size
 
 

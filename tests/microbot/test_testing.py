@@ -307,7 +307,7 @@ def test_without_hypothesis_its_part_says_how_to_get_it() -> None:
     code = "import sys; sys.modules['hypothesis'] = None; import microbot.testing; import microbot.testing.hypothesis"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == (
-        'ImportError: microbot.testing.hypothesis needs hypothesis: `pip install "microbot-trading[testing]"` adds it'
+        "ImportError: microbot.testing.hypothesis needs hypothesis: pip install 'microbot-trading[testing]' adds it"
     )
 
 

@@ -365,7 +365,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "t.parquet"
     columnar_of(path, [MANY])
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    assert_one_line(run("replay", path), "need pyarrow", "pip install 'microbot-trading[research]'")
+    assert_one_line(run("replay", path), "need pyarrow", "pip install 'microbot-trading[parquet]'")
 
 
 def test_a_bot_plays_columns_and_its_recording_replays_to_the_same(tmp_path: Path) -> None:

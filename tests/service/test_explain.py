@@ -479,7 +479,7 @@ def test_without_pyarrow_one_sentence_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     refused = run("trades", "--data-dir", tmp_path, "--parquet", tmp_path / "t.parquet")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == "microbot: --parquet needs pyarrow: `pip install pyarrow` in the bot's environment adds it\n"
+    assert refused.err == "microbot: --parquet needs pyarrow: pip install 'microbot-trading[parquet]' adds it\n"
     assert not (tmp_path / "t.parquet").exists()
 
 

@@ -107,4 +107,4 @@ def test_a_name_that_is_none_is_refused(name: str, sentence: str, tmp_path: Path
 def test_without_pytest_it_says_how_to_get_it(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     found = "importlib.util.find_spec"
     monkeypatch.setattr(found, lambda name: None)
-    assert '-m pip install "microbot-trading[testing]" adds it' in run("new-strategy", tmp_path / "my.py").out
+    assert "-m pip install 'microbot-trading[testing]' adds it" in run("new-strategy", tmp_path / "my.py").out

@@ -47,7 +47,7 @@ def test_a_feed_that_is_not_live_dims_what_is_old_and_says_since_when(
         await expect(banner).to_contain_text("The feed is")
         await expect(banner).to_contain_text("(gone). Entries are refused until ticks come again.")
         await expect(banner).to_contain_text(f"AAPL LONG by {OWN}.")
-        await expect(banner).to_contain_text(re.compile(r"Last tick \d+ s ago; so since 09:30:04"))
+        await expect(banner).to_contain_text(re.compile(r"Last tick \d+ s ago; in this state since 09:30:04"))
         await expect(page.locator("#entries-refused")).to_have_text("entries refused: feed")
         await expect(page.locator("#why")).to_contain_text("exits in 3.0 s at the latest; no entry after it: the feed")
         seen = int((await page.locator("#feed-age").inner_text()).split()[0])

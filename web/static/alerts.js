@@ -16,7 +16,7 @@ export function news(before, after) {
   }
   for (const trade of after.trades) {
     if (before.trades.has(trade)) continue;
-    said.push({ kind: trade.pnl < 0 ? "lost" : "won", text: `${trade.symbol} closed, ${format.exitReason(trade.reason)}: ${format.signedMoney(trade.pnl)}` });
+    said.push({ kind: trade.pnl < 0 ? "lost" : "won", text: `${trade.symbol} closed, ${format.exitReason(trade.exit_reason)}: ${format.signedMoney(trade.pnl)}` });
   }
   if (after.state === "HALTED" && before.state !== "HALTED") said.push({ kind: "halted", text: "Trading is halted." });
   return said;

@@ -1,4 +1,4 @@
-// Connects the event stream to the store, and the store to the page, which is drawn at most once a screen frame.
+// Connects the event stream to the store, and the store to the page.
 
 import { Alerts } from "./alerts.js";
 import { chosen } from "./choices.js";
@@ -6,6 +6,7 @@ import { Commands } from "./commands.js";
 import { firstShown, heard, isOpening, link, store } from "./first.js";
 import * as format from "./format.js";
 import { listen } from "./keys.js";
+import { Pace } from "./pace.js";
 import { drawBanners } from "./panels/banners.js";
 import { drawDay, drawPositions, drawWhy } from "./panels/account.js";
 import { BlackBox } from "./panels/black-box.js";
@@ -44,10 +45,9 @@ const box = new BlackBox(document.getElementById("black-box"), () => select(sele
 const zones = new Zones();
 const alerts = new Alerts();
 const view = new View(zones, alerts);
-const dirty = new Set();
+const pace = new Pace(draw);
 let selected = decodeHash();
 let connected = false;
-let scheduled = false;
 
 function decodeHash() {
   if (location.hash.startsWith("#secret=")) { // it is not needed again once one is in, and should not stand on the screen
@@ -65,7 +65,7 @@ function decodeHash() {
 function select(name) {
   selected = name;
   history.replaceState(null, "", `#${encodeURIComponent(name)}`);
-  mark("everything");
+  pace.mark("everything");
 }
 
 const current = () => store.symbols.get(selected);
@@ -114,7 +114,7 @@ const PARTS = {
     chart.extend();
   },
   marks: () => chart.marks(),
-  looks: () => drawLooks(store, () => mark("looks")),
+  looks: () => drawLooks(store, PARTS.looks),
   notices: () => drawNotices(store),
 };
 
@@ -127,6 +127,7 @@ function drawAges() {
   if (document.hidden) return;
   drawStatus(store, link());
   showBanners();
+  if (pace.waiting.size) return; // the rest is drawn soon, prices and all
   drawAge(store, current(), link());
   drawWhy(store, current(), link());
   drawPositions(store, selected, select, link());
@@ -146,23 +147,11 @@ function startOver() {
   if (current()) chart.show(current(), store);
 }
 
-function draw() {
-  scheduled = false;
-  if (!selected && store.symbols.size) dirty.add("everything"); // the first symbol has come with a tick
-  const everything = dirty.has("everything");
+function draw(parts) {
+  const everything = parts.has("everything") || (!selected && store.symbols.size > 0); // the first symbol has come with a tick
   if (everything) startOver();
   for (const [name, drawPart] of Object.entries(PARTS)) {
-    if (everything || dirty.has(name)) drawPart();
-  }
-  dirty.clear();
-}
-
-/** Note that parts of the page are out of date; a hidden page is not drawn, and all at once when it is seen again. */
-function mark(...parts) {
-  for (const part of parts) dirty.add(part);
-  if (!scheduled) {
-    scheduled = true;
-    requestAnimationFrame(draw);
+    if (everything || parts.has(name)) drawPart();
   }
 }
 
@@ -172,7 +161,7 @@ const listener = {
   events: (told, at) => {
     heard.at = at;
     for (const [name, data] of told) {
-      mark(...store.apply(name, data));
+      pace.mark(...store.apply(name, data));
       if (name !== "snapshot") continue;
       mockExchange.look(); // it may be another bot
       alerts.forget();
@@ -184,14 +173,14 @@ const listener = {
     Object.assign(store, told);
     alerts.forget();
     alerts.look(store);
-    mark("everything");
+    pace.mark("everything");
     mockExchange.look();
   },
   turned: (link) => {
     if (link.state !== "lost" || !isOpening()) store.link = link;
     if (!connected && link.state !== "lost") reloadIfReplaced();
     connected = link.state !== "lost";
-    mark("status", "price", "why", "position");
+    pace.mark("status", "price", "why", "position");
   },
   refused: () => location.reload(), // the page that asks for the secret is there now
 };
@@ -203,7 +192,7 @@ addEventListener("hashchange", () => {
 });
 const more = document.getElementById("commands-more"); // of a phone
 more.addEventListener("click", () => more.setAttribute("aria-expanded", String(more.getAttribute("aria-expanded") !== "true")));
-document.getElementById("operators").addEventListener("toggle", () => mark("operators"));
+document.getElementById("operators").addEventListener("toggle", () => drawOperators(current()));
 const PLACES = { trades: "#trades-panel", chart: ".chart-panel", log: "#log-panel" };
 
 /** Go on by so many symbols, in the order in which they are listed. */
@@ -227,5 +216,5 @@ listen((name) => {
 setInterval(() => drawTab(store, selected, connected), 1000);
 setInterval(drawAges, 500);
 commands.offer("", true, false);
-if (store.loaded) mark("everything");
+if (store.loaded) pace.mark("everything");
 const stream = new Stream(listener, selected);

@@ -38,7 +38,17 @@ export function setTimeZone(name) {
 /** The zone in which times are shown. */
 export const timeZone = () => zone;
 
-const zoneNameAt = (when) => zoneName.formatToParts(when).find((part) => part.type === "timeZoneName")?.value;
+const QUARTER_MS = 900_000; // no zone changes its name within one
+let named = { zone: "", quarter: 0, name: "" };
+
+/** The zone's abbreviation at that moment; it is costly to find, and asked of a hundred rows of about one time. */
+function zoneNameAt(when) {
+  const quarter = Math.floor(when / QUARTER_MS);
+  if (named.zone !== zone || named.quarter !== quarter) {
+    named = { zone, quarter, name: zoneName.formatToParts(when).find((part) => part.type === "timeZoneName")?.value };
+  }
+  return named.name;
+}
 
 /** The zone in which times are shown, with its abbreviation at that moment. */
 export function timeZoneLabel(ns) {

@@ -76,7 +76,7 @@ export function feedBanner(store, at) {
   const reason = feed.reason && !feed.reason.startsWith("no message") ? ` (${feed.reason})` : ""; // the clock says for how long
   const text = `${what}${reason}. Entries are refused until ticks come again.${guardSentence([...store.positions.values()])}`;
   const last = age === null ? "No tick has come yet" : `Last tick ${format.age(age)} ago`;
-  return { key: `feed ${feed.state}`, tone, text, clock: `${last}${feed.ts ? `; so since ${format.time(feed.ts)}` : ""}` };
+  return { key: `feed ${feed.state}`, tone, text, clock: `${last}${feed.ts ? `; in this state since ${format.time(feed.ts)}` : ""}` };
 }
 
 const MUTE_S = 60; // from which a bot that says nothing at all is no longer taken to be as it was; a banner says it before

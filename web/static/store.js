@@ -1,5 +1,7 @@
 // The page's copy of what the bot shows, folded from the event stream. Everything in it is bounded.
 
+import { SLIM } from "./ranking.js";
+
 const TICKS = 50;
 export const BARS = 600; // of a second: a page that misses some asks for the chart again
 const LISTED = 100;
@@ -49,6 +51,9 @@ function extended(rows, newer) {
   return [...rows.slice(Math.max(0, end + newer.length - BARS), end), ...newer];
 }
 
+/** What is held, in a line: it changes with a fill, and with no price. */
+const heldIn = (positions) => positions.map(({ symbol, side, quantity, entry_ts: ts }) => [symbol, side, quantity, ts].join()).join(";");
+
 export class Store {
   constructor() {
     this.link = { state: "lost", since: 0 }; // how the page hears of the bot: "stream", "polling" or "lost", and since when
@@ -71,6 +76,7 @@ export class Store {
     this.bounded = [];
     this.symbols = new Map();
     this.positions = new Map();
+    this.held = "";
     this.ledger = { version: 0 }; // of the trades that the server lists: another one when some have come
     this.worth = []; // of the account: [second, worth, low, drawdown]
     this.trades = [];
@@ -94,6 +100,11 @@ export class Store {
       this.symbols.set(name, symbol);
     }
     return symbol;
+  }
+
+  /** The tabs, where they are a row of few symbols: a list of many is drawn when all prices are told, a few times a second. */
+  get row() {
+    return this.symbols.size > SLIM ? [] : ["tabs"];
   }
 
   on_snapshot(data) {
@@ -162,7 +173,7 @@ export class Store {
       }
       symbol.bars = extended(symbol.bars, told.bars);
     }
-    return ["ticks", "price", "position"];
+    return ["ticks", "price", "position", ...this.row];
   }
 
   on_worth(data) {
@@ -195,7 +206,9 @@ export class Store {
 
   on_position(data) {
     this.positions = new Map(data.positions.map((position) => [position.symbol, position]));
-    return ["position", "tabs"];
+    const before = this.held;
+    this.held = heldIn(data.positions);
+    return this.held === before ? ["position", ...this.row] : ["fills", "position", "tabs"];
   }
 
   on_ledger(data) {

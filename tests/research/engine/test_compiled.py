@@ -48,7 +48,8 @@ def exactly(batches: Iterable[Sequence[Input]], settings: Settings) -> Files:
 
 
 def in_batches(events: Sequence[Input], rows: int) -> list[Columns]:
-    return list(columns.batched(events, rows))
+    names: dict[str, int] = {}
+    return [columns.columns_of(events[at : at + rows], names) for at in range(0, len(events), rows)]
 
 
 def compiled(events: Sequence[Input], settings: Settings, rows: int = 1 << 20) -> Files:

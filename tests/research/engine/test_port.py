@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from research.engine.decided import Decided, of_outcomes
 from research.engine.exact import ExactEngine
-from research.engine.port import CannotDecide, engine_of, why_not_compiled
+from research.engine.port import CannotDecide, InColumns, Outcome, engine_of, why_not_compiled
+from research.sweeps import cells
 from service import settings as settings_
 from service.errors import UserError
 from service.recorded.replay import replay
@@ -39,6 +42,28 @@ def test_the_exact_engine_decides_byte_for_byte_as_a_replay_of_each_setting(smal
         replay(small_tape, each, out=out)
         assert outcome.files() == {path.name: path.read_bytes() for path in out.iterdir()}
     assert outcomes[0].files() != outcomes[-1].files()
+
+
+class ByAnotherName(ExactEngine):
+    """An engine that is not the compiled one, answers in columns, and is to be asked for nothing else."""
+
+    def decide_in_columns(self, tape: Path, settings: Sequence[Settings]) -> list[Decided]:
+        return [of_outcomes(range(len(settings)), super().decide(tape, settings))]
+
+    def decide(self, tape: Path, settings: Sequence[Settings]) -> list[Outcome]:
+        raise AssertionError("it was asked for whole outcomes")
+
+
+def test_an_engine_that_answers_in_columns_is_asked_for_them_by_whatever_name(small_tape: Path) -> None:
+    settings = tuple(with_(strategy__entry_threshold=each) for each in THRESHOLDS)
+    assert isinstance(engine_of("compiled", settings).engine, InColumns)
+    assert not isinstance(ExactEngine(), InColumns)
+    found, exact = (
+        cells.decided(cells.Task(small_tape, engine, settings, ("a", "b", "c")))
+        for engine in (ByAnotherName(), ExactEngine())
+    )
+    assert found.cells.equals(exact.cells)
+    assert found.trades.equals(exact.trades)
 
 
 def test_settings_do_not_touch_one_another_however_many_are_decided_together(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from actors.engine.core import Input
-from pipeline.events import SECOND, Clock, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Trade
 from pipeline.operators.frame import Frame
 from pipeline.operators.window.window import _window
 from research.engine.columns import Unreadable, columns_of
-from research.engine.readings import Readings, facts, joined, readings
+from research.engine.facts import facts_of
+from research.engine.readings import Windowed, windowed
 
 Tick = tuple[int, float, float]
 
@@ -37,23 +37,25 @@ def made(steps: list[Tick]) -> list[Trade]:
     return ticks
 
 
-def compiled(ticks: list[Trade], window: int, min_ticks: int) -> Readings:
-    found = facts(columns_of(ticks))
-    return readings(found.ts, found.price, found.size, window, min_ticks)
+def compiled(ticks: list[Trade], window: int) -> Windowed:
+    (symbol,) = facts_of(columns_of(ticks)).symbols
+    found, finite = windowed(symbol.ts, symbol.price, symbol.size, window)
+    assert finite == all(np.isfinite(column).all() for column in found)
+    return found
 
 
-def assert_equal(found: Readings, frames: list[Frame]) -> None:
+def assert_equal(found: Windowed, frames: list[Frame], min_ticks: int) -> None:
     assert np.array_equal(found.momentum, [frame.momentum for frame in frames])
     assert np.array_equal(found.range, [frame.range for frame in frames])
     assert np.array_equal(found.volume_ratio, [frame.volume_ratio for frame in frames])
-    assert np.array_equal(found.ready, [frame.ready for frame in frames])
+    assert np.array_equal(found.depth >= min_ticks, [frame.ready for frame in frames])
 
 
 @settings(deadline=None, max_examples=150)
 @given(TICKS, st.sampled_from([1, 3, SECOND, 15 * SECOND]), st.integers(1, 5))
 def test_readings_are_those_of_the_operator(steps: list[Tick], window: int, min_ticks: int) -> None:
     ticks = made(steps)
-    assert_equal(compiled(ticks, window, min_ticks), operators_own(ticks, window, min_ticks))
+    assert_equal(compiled(ticks, window), operators_own(ticks, window, min_ticks), min_ticks)
 
 
 def test_sums_are_added_up_again_where_the_operator_does() -> None:
@@ -63,31 +65,7 @@ def test_sums_are_added_up_again_where_the_operator_does() -> None:
     steps[1_500] = (0, 100.0, 1e17)
     ticks = made(steps)
     for window in (SECOND // 3, 3 * SECOND):
-        assert_equal(compiled(ticks, window, 3), operators_own(ticks, window, 3))
-
-
-def test_facts_are_what_the_core_knows_at_each_tick() -> None:
-    names: dict[str, int] = {}
-    events: list[Input] = [
-        Trade("A", 10, 1.0, 1.0),
-        Quote("B", 30, 2.0, 3.0),
-        Refused("bad trade"),
-        Trade("B", 20, 5.0, 1.0),  # accepted, and handled at 30
-        Quote("A", 5, 7.0, 6.0),  # crossed
-        Clock(40),
-        Trade("B", 19, 5.0, 1.0, 1.0, 2.0),  # late, and its quote with it
-        Trade("A", 50, 1.5, 2.0, 1.0, 2.0),
-    ]
-    for columns in (columns_of(events), joined([columns_of(events, names), columns_of(events[:0], names)])):
-        found = facts(columns)
-        assert found.row.tolist() == [0, 3, 7]
-        assert found.now.tolist() == [10, 30, 50]
-        assert [columns.symbols[at] for at in found.symbol] == ["A", "B", "A"]
-        assert found.bid.tolist()[1:] == [2.0, 1.0]
-        assert np.isnan(found.ask[0])
-        assert found.ask.tolist()[1:] == [3.0, 2.0]
-        assert found.late == 1
-        assert [columns.symbols[at] for at in found.order] == ["A", "B"]
+        assert_equal(compiled(ticks, window), operators_own(ticks, window, 3), 3)
 
 
 def test_a_time_beyond_reckoning_is_refused() -> None:

@@ -234,7 +234,7 @@ def test_without_the_extra_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
     told = run(path)
     assert told.code == 2
-    assert "pip install 'microbot-trading[research]' adds them" in told.err
+    assert told.err == "microbot: import needs pyarrow: pip install 'microbot-trading[research]' adds it\n"
 
 
 def test_the_command_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,7 @@ def test_a_missing_extra_is_one_sentence_that_says_what_adds_it(
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     done = run("report", walk, *OFTEN)
     assert done.code == 2
-    assert done.err == "microbot: the page needs more: `pip install 'microbot-trading[research]'` adds it\n"
+    assert done.err == "microbot: the page needs vl_convert: pip install 'microbot-trading[research]' adds it\n"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install 'microbot-trading[research]'" in run("report", walk, "--json").err
 

@@ -64,6 +64,14 @@ test("a time is shown in the zone that was set, and an unknown zone is UTC", () 
   assert.equal(format.time(at), "14:31:07");
 });
 
+test("an instant has the zone's name of its own moment", () => {
+  const change = Date.UTC(2026, 2, 8, 7) * 1e6; // New York goes to summer time
+  format.setTimeZone("America/New_York");
+  assert.deepEqual([change - 1e9, change, change - 2e9].map(format.instant), ["2026-03-08 01:59:59.000 EST", "2026-03-08 03:00:00.000 EDT", "2026-03-08 01:59:58.000 EST"]);
+  format.setTimeZone("UTC");
+  assert.equal(format.instant(change), "2026-03-08 07:00:00.000 UTC");
+});
+
 test("no time is left after a moment has passed", () => {
   assert.equal(format.secondsLeft(5e9, 3e9), 2);
   assert.equal(format.secondsLeft(3e9, 5e9), 0);

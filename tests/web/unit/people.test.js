@@ -65,7 +65,10 @@ test("offsets follow daylight saving time, and may be parts of an hour", () => {
 
 test("news are fills and halts since the last look, and the first look has none", () => {
   const nothing = { positions: new Map(), trades: new Set(), state: "ACTIVE" };
-  const trade = { symbol: "AAPL", reason: "TP", pnl: 2 };
+  const trade = { // as `trade_data` of web/shapes.py makes it
+    symbol: "AAPL", side: "LONG", quantity: 1, entry_ts: 1, entry_price: 150, exit_ts: 2, exit_price: 152, exit_reason: "TP", pnl: 2, pnl_pct: 0.0133,
+    fees: 0, equity: 10_002, decision_id: "7",
+  };
   assert.deepEqual(news(null, { ...nothing, state: "HALTED" }), []);
   assert.deepEqual(news(nothing, nothing), []);
   assert.deepEqual(news(nothing, { ...nothing, positions: new Map([["AAPL", position("AAPL", 0)]]) }), [{ kind: "opened", text: "LONG AAPL at 150.00" }]);

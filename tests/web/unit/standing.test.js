@@ -69,7 +69,7 @@ test("a feed that is not live has a banner: since when, and what guards what is 
     const { text, clock } = standing.feedBanner(store, NOW);
     assert.match(text, /\(gone\)\. Entries are refused until ticks come again\./);
     assert.match(text, /AAPL SHORT, MSFT LONG by its own exits\./);
-    assert.equal(clock, "Last tick 27 s ago; so since 00:01:00");
+    assert.equal(clock, "Last tick 27 s ago; in this state since 00:01:00");
   }
   assert.equal(standing.feedBanner(storeOf({ bot: { running: false }, feed: { state: "DOWN" } }), NOW), null);
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { SLIM } from "../../../web/static/ranking.js";
 import { BARS, merge, Store } from "../../../web/static/store.js";
 
 const view = (price, ...prices) => ({
@@ -43,6 +44,27 @@ test("a position is told as what changed of it, and goes", () => {
   assert.deepEqual(store.positions.get("AAPL"), { symbol: "AAPL", side: "LONG", open_profit: -2, guard: "stop" });
   store.apply("position", { "=": { positions: [] } });
   assert.equal(store.positions.size, 0);
+});
+
+test("a position that is opened, grows or goes is a fill; another profit of it is none", () => {
+  const store = storeOf({});
+  const held = { symbol: "AAPL", side: "LONG", quantity: 2, entry_ts: 1, open_profit: 1 };
+  assert.deepEqual(store.apply("position", { "=": { positions: [held] } }), ["fills", "position", "tabs"]);
+  assert.ok(!store.apply("position", { "+": { positions: { "+": { 0: { "=": { open_profit: -2 } } } } } }).includes("fills"));
+  assert.ok(store.apply("position", { "+": { positions: { "+": { 0: { "=": { quantity: 3 } } } } } }).includes("fills"));
+  assert.ok(store.apply("position", { "=": { positions: [] } }).includes("fills"));
+});
+
+test("ticks redraw the tabs where these are a row, not a list of many; all prices and a fill do in both", () => {
+  const named = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`S${n}`, brief(1)]));
+  const held = { symbol: "S0", side: "LONG", quantity: 2, entry_ts: 1, open_profit: 1 };
+  for (const [count, row] of [[SLIM, true], [SLIM + 1, false]]) {
+    const store = storeOf(named(count));
+    assert.equal(store.apply("ticks", ticksOf("S0")).includes("tabs"), row);
+    assert.ok(store.apply("position", { "=": { positions: [held] } }).includes("tabs"));
+    assert.equal(store.apply("position", { "+": { positions: { "+": { 0: { "=": { open_profit: 2 } } } } } }).includes("tabs"), row);
+    assert.ok(store.apply("prices", { now: 5, symbols: { S0: [4, 1, 5] } }).includes("tabs"));
+  }
 });
 
 test("of a symbol that is no longer looked at its price stays, and nothing that grows old", () => {
