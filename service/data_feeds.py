@@ -12,7 +12,6 @@ import msgspec
 
 from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.messages import Answer
-from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 from actors.feeds.addresses import shown
 from service.errors import UserError
@@ -82,6 +81,8 @@ async def best(options: RunOptions, environment: Mapping[str, str]) -> DataFeed:
 
     One REST call, for a newest trade. Raises Unasked without an answer.
     """
+    from actors.brokers.alpaca.rest import Rest  # here: aiohttp is half of what a bot without a broker would load
+
     base = (options.url or DATA_URL).rstrip("/")
     base = base.replace("ws", "http", 1) if base.startswith("ws") else base
     rest = Rest(base, environment.get(KEY, ""), environment.get(SECRET, ""), _ANSWER_S)

@@ -1,10 +1,11 @@
-"""What all tests share: hypothesis without time limits, and a word on the data that lies beside the repository."""
+"""What all tests share: hypothesis without time limits, their order, and a word on the data beside the repository."""
 
 from __future__ import annotations
 
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 from tests.support import shared
@@ -27,3 +28,9 @@ if hasattr(signal, "SIGHUP"):
 def pytest_report_header() -> str:
     """Say whether the recorded data is there: without it the tests that use it fall back on small tapes."""
     return shared.describe()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: a test of a minute that begins last leaves the other workers idle."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -150,13 +150,14 @@ def test_an_entry_that_fills_in_parts_while_the_strategy_is_stuck_is_taken_back_
     (tmp_path / "stuck.py").write_text(STUCK)
     (tmp_path / "once").touch()
     (tmp_path / "quiet").touch()  # a signal that is refused, since the account is not read yet, would be the only one
-    many = (  # a share a quote takes seconds; wherever the price goes, it fills
+    speed = SPEED // 4  # filling has to outlast the command that halts, on a busy machine too
+    many = (  # a share a quote; wherever the price goes, it fills
         *("--set", "risk.position_size=600", "--set", "limits.max_notional=300000"),
         *("--set", "orders.entry_limit_bps=500", "--set", "limits.price_collar=0.1"),
     )
     with (
-        ExchangeServer("--speed", SPEED, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
-        at(exchange, tmp_path, SPEED, *OPTIONS, *many) as bot,
+        ExchangeServer("--speed", speed, "--fault", "slow_fills:1", "--fault", "lost_answers:0.5") as exchange,
+        at(exchange, tmp_path, speed, *OPTIONS, *many) as bot,
     ):
         wait_until(lambda: bool(Log(bot).of("broker.changed", state="LIVE")))
         bot.until(lambda state: state["metrics"]["ticks"] > 10)

@@ -46,7 +46,6 @@ def test_a_sound_strategy_passes_every_check() -> None:
         ("rolls_dice", "no clock, no chance, no file", "reads chance"),
         ("reads_a_file", "no clock, no chance, no file", "reads a file"),
         ("keeps_everything", "bounded memory", "the list prices in value (planted.py:"),
-        ("is_slow", "cost of a tick", "<lambda> (planted.py:"),
         ("misspells_a_side", "it runs", "a signal's side is 'long', neither LONG nor SHORT (planted.py:"),
         ("fails_on_a_silence", "it survives bad data", "with an hour's silence it raised RuntimeError"),
         ("exit_that_raises", "exit the exits", "ZeroDivisionError"),
@@ -58,6 +57,11 @@ def test_a_sound_strategy_passes_every_check() -> None:
 def test_a_planted_fault_is_found_and_named(name: str, check: str, says: str) -> None:
     found = {finding.name: finding.sentence for finding in failed(name)}
     assert says in found[check]
+
+
+def test_what_a_tick_costs_is_found_and_named() -> None:
+    found = {finding.name: finding.sentence for finding in failed("is_slow", events=200)}
+    assert "<lambda> (planted.py:" in found["cost of a tick"]
 
 
 def test_the_line_that_reads_a_clock_is_named() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,6 +57,12 @@ METRICS = {
     "open_positions",
 }
 """What summary.json and the dashboard both name."""
+
+
+def test_a_bot_without_a_broker_starts_without_the_client_of_one() -> None:
+    """aiohttp takes as long to load as all the rest."""
+    code = "import sys, research.cli, service.live.run; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from loguru import logger
 
 from actors.brokers.alpaca import codec, messages
 from actors.brokers.alpaca.protocol import AlpacaProtocol
-from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import AlpacaAddress, BrokerSettings
 from actors.brokers.alpaca.stream import TradingStream
 from actors.messages import Report
@@ -65,6 +64,8 @@ class AlpacaBroker:
         self._on_report = on_report
         self._now = now
         self._protocol = AlpacaProtocol(settings, symbols, random, is_ours, speed, with_fees=with_fees)
+        from actors.brokers.alpaca.rest import Rest  # here: aiohttp is half of what a bot without a broker would load
+
         self._rest = Rest(address.rest_url, key, secret, settings.request_timeout_s)
         self._stream = TradingStream(address.stream_url, key, secret, settings)
         self._events: asyncio.Queue[messages.Event] = asyncio.Queue()

@@ -140,6 +140,7 @@ def by_chance(seed: int) -> Settings:
     )
 
 
+@pytest.mark.slow
 def test_two_hundred_settings_by_chance_over_ten_tapes_differ_in_no_decision() -> None:
     seeds = itertools.count()
     trades = 0

@@ -85,6 +85,7 @@ def ten_tapes() -> Iterable[tuple[str, list[Input], Settings]]:
         yield f"seed {seed}", list(seeded_tape(seed)), Settings(strategy=QUICK)
 
 
+@pytest.mark.slow
 def test_200_random_settings_on_ten_tapes_decide_as_the_core_does() -> None:
     """Recorded tapes among them: the AAPL morning, several symbols, clocks, gaps, faults. No decision differs."""
     shared = trades = 0
