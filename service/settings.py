@@ -29,7 +29,7 @@ from service.errors import UserError
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
-_NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
+_NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # the last two of tests and benchmarks
 _DEFAULTS, _RECORDING, _VARIABLES = "the command's defaults", "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -51,6 +51,11 @@ ELSEWHERE: Layer = {"execution": LIVE_COSTS["execution"] | {"fees": "none"}}
 
 VENUE_FEES: Layer = {"execution": {"fees": "alpaca"}}
 """The same where a venue fills orders, and its account is charged."""
+
+
+def logs_in(folder: Path) -> Layer:
+    """Return the defaults of a command whose logs go there unless it is told."""
+    return {"log": {"dir": str(folder)}} if folder != Path(LogSettings().dir) else {}
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ from service.cli.options import (
     check_data_feed,
     names,
 )
+from service.data_folder import place
 from service.errors import UserError
 from service.venues import Venue
 
@@ -87,6 +88,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the dashboard in a brow
 
 
 def run(
+    *,
     feed: Feed = None,
     venue: VenueOption = None,
     url: Url = None,
@@ -102,7 +104,7 @@ def run(
     config: Config = None,
     assignments: Assignments = None,
     log_dir: LogDir = None,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     fresh: Fresh = False,
     record: Record = None,
     no_record: NoRecord = False,
@@ -196,13 +198,14 @@ def _settings_for(
     """Read the settings; what trading costs by default depends on who fills the orders, and whom that one charges."""
     from service import settings
 
+    logs = settings.logs_in(place.logs_of(options.data_dir))
     if options.venue is not Venue.ALPACA:
         costs = settings.LIVE_COSTS if options.venue is None else settings.ELSEWHERE
-        return settings.load(config, assignments, flags=flags, defaults=costs)
-    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES)
+        return settings.load(config, assignments, flags=flags, defaults=costs | logs)
+    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES | logs)
     if options.live or (options.rehearse and not charged.exchange.paper):
         return charged
-    return settings.load(config, assignments, flags=flags)  # a paper account is charged no fees
+    return settings.load(config, assignments, flags=flags, defaults=logs)  # a paper account is charged no fees
 
 
 def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -> tuple[str, ...]:
@@ -210,4 +213,4 @@ def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -
     words = ["--config", str(config)] if config is not None else []
     for assignment in assignments:
         words += ["--set", assignment] if assignment.strip().startswith("strateg") else []
-    return *words, *(("--data-dir", str(data_dir)) if data_dir != Path("data") else ())
+    return *words, *(("--data-dir", str(data_dir)) if data_dir != place.usual().data else ())

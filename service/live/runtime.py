@@ -20,7 +20,7 @@ from actors.feeds.websocket import WebSocketFeed
 from actors.messages import SHUTDOWN, Command, MarketHours
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
-from service.data_folder import web_secret
+from service.data_folder import place, web_secret
 from service.errors import UserError
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
@@ -149,6 +149,8 @@ class Runtime:
         self.host.claimed.publish(url, settings.tls_cert)
         address = web_secret.address(url, web_secret.shown(settings, self.host.secret))
         self.host.say(f"dashboard: {address}")
+        if place.is_system_s(options.data_dir):  # nobody told us that, and nobody sees it where the bot was started
+            self.host.say(f"data: {options.data_dir}")
 
         def open_browser() -> None:
             opened = False

@@ -166,6 +166,7 @@ def test_the_wheel_holds_the_rooms_and_the_page_s_libraries_and_no_tests(tmp_pat
         names = wheel.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
         "microbot",
+        "microbot_start.py",
         "pytest_microbot.py",
         "pipeline",
         "actors",
