@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import sys
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -59,6 +60,9 @@ def main() -> NoReturn:
     if said := stranger():
         print(f"microbot: {said}", file=sys.stderr)
         raise SystemExit(2)
+    # Of every Python that is started from here: without the folder that we are in, where a `signal.py` of the user's
+    # would be found before the library's. What we start ourselves is told so as well; a library's helpers are not.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     from research.cli import main as run
 
     run()

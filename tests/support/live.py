@@ -308,13 +308,13 @@ def microbot(*arguments: object, cwd: Path, said: str = "", **environ: str) -> s
 class Bot:
     """`microbot run` as a person starts it, in a folder of its own, with whatever ports are free."""
 
-    def __init__(self, folder: Path, *options: object) -> None:
+    def __init__(self, folder: Path, *options: object, **environ: str) -> None:
         self.folder = folder
         command = [str(MICROBOT), "run", "--port", "0", "--exchange-port", "0", *map(str, options)]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(),
+            env=environment() | environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
