@@ -30,7 +30,8 @@ from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
 _NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # the last two of tests and benchmarks
-_DEFAULTS, _RECORDING, _VARIABLES = "the command's defaults", "the recording", "the environment"
+COMMAND = "the command's defaults"
+_RECORDING, _VARIABLES = "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -122,7 +123,7 @@ class Settings(CoreSettings, frozen=True):
         """Return the keys of a section that were chosen now, not in a recording or by a command, and where."""
         found = (path.removeprefix(f"{section}.") for path in self.set_in if path.startswith(f"{section}."))
         keys = ((key, self.set_in[f"{section}.{key}"]) for key in found)
-        return {key: origin for key, origin in keys if origin not in (_DEFAULTS, _RECORDING)}
+        return {key: origin for key, origin in keys if origin not in (COMMAND, _RECORDING)}
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -151,7 +152,7 @@ def load(
     merged: Layer = {}
     options = ((path, value) for path, value in (flags or {}).items() if value is not None)
     layers = (
-        (_DEFAULTS, defaults or {}),
+        (COMMAND, defaults or {}),
         (_RECORDING, recorded or {}),
         (str(config), _from_file(config) if config is not None else {}),
         (_VARIABLES, _layer(_from_environment(environment))),

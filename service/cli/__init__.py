@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, demo, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
+from service.cli import bot, configuring, demo, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
 from service.errors import UserError
 from service.version import VERSION
 from service.visible import visible
@@ -67,6 +67,8 @@ for _command in (
     bot.unlock,
     bot.restart,
     upkeep.doctor,
+    configuring.config,
+    configuring.init,
     upkeep.reconcile,
     upkeep.backup,
     upkeep.prune,

@@ -176,7 +176,7 @@ def _start(
         of_check=_of_check(config, assignments, options.data_dir),
     )
     options.check()
-    effective = _settings_for(options, config, assignments, flags)
+    effective = settings_for(options, config, assignments, flags)
     if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments):
         terminal.say(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
@@ -192,7 +192,7 @@ def _start(
         raise typer.Exit(STRATEGY_FAILED)
 
 
-def _settings_for(
+def settings_for(
     options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]
 ) -> Settings:
     """Read the settings; what trading costs by default depends on who fills the orders, and whom that one charges."""
