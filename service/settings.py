@@ -67,6 +67,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_level: str = "INFO"  # of microbot.jsonl; DEBUG logs every look at an entry
     max_bytes: Annotated[int, Meta(ge=10_000)] = 10_000_000  # a log file is rotated at this size
     keep: Annotated[int, Meta(ge=1)] = 5  # rotated files kept
+    keep_days: Annotated[float, Meta(gt=0)] | None = None  # since a rotated file was last written
 
     def __post_init__(self) -> None:
         for name in (self.level, self.file_level):
@@ -92,8 +93,15 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
     keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
     keep_sessions: Annotated[int, Meta(ge=1)] = 500
+    keep_days: Annotated[float, Meta(gt=0)] | None = None  # since a session was last written
     queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends
     rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
+
+
+class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[disk]: when to warn of a disk that is getting full."""
+
+    warn_bytes: Annotated[int, Meta(ge=0)] = 2_000_000_000  # free, where data or logs are; 0: never
 
 
 class Settings(CoreSettings, frozen=True):
@@ -109,6 +117,7 @@ class Settings(CoreSettings, frozen=True):
     web: WebSettings = WebSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
+    disk: DiskSettings = DiskSettings()
     log: LogSettings = LogSettings()
     set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 

@@ -55,7 +55,7 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield machine.page()
     yield machine.folder("data folder", data_dir, "--data-dir")
     yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
-    yield machine.disk_of(data_dir)
+    yield machine.disk_of(data_dir, settings.disk.warn_bytes)
     yield machine.dashboard_secret(settings.web, machine.other_users())
     standing = bot.look(data_dir)
     yield bot.judge(standing, data_dir)

@@ -13,12 +13,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from service.doctor.findings import Finding, failed, ok, warning
+from service.settings import DiskSettings
 from service.version import DISTRIBUTION, VERSION
 from web.assets import CHART_LIBRARY, STATIC, Asset, load_assets
 from web.settings import WebSettings
 
 LEAST_PYTHON = (3, 11)
-_LEAST_BYTES, _FEW_BYTES = 200_000_000, 2_000_000_000
+_LEAST_BYTES = 200_000_000
 _FIRST_USER, _NOBODY = 1_000, 60_000  # the numbers between which a system gives its people theirs
 _NO_SHELLS = ("nologin", "false", "sync")
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(?:>=\s*(?P<least>[\d.]+))?\s*(?:;\s*(?P<marker>.*))?")
@@ -90,18 +91,18 @@ def _nearest(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def disk_of(path: Path) -> Finding:
+def disk_of(path: Path, few: int = DiskSettings().warn_bytes) -> Finding:
     """Look at the disk of a folder that may not be there yet."""
     place = _nearest(path.absolute())
-    return disk(shutil.disk_usage(place).free, place)
+    return disk(shutil.disk_usage(place).free, place, few)
 
 
-def disk(free: int, place: Path) -> Finding:
-    """Judge free bytes: the journal must never find the disk full."""
+def disk(free: int, place: Path, few: int = DiskSettings().warn_bytes) -> Finding:
+    """Judge free bytes, of which less than `few` is to be said: the journal must never find the disk full."""
     found = f"{free / 1e9:,.1f} GB free at {place}"
     if free < _LEAST_BYTES:
         return failed("disk", found, "make room: a full disk halts the bot (`microbot prune` removes old runs)")
-    if free < _FEW_BYTES:
+    if free < few:
         return warning("disk", found, "make room soon: `microbot prune` removes old runs")
     return ok("disk", found)
 

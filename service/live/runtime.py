@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from service.live.children import WebProcess
 from service.live.commands import Intake
 from service.live.control import Control
 from service.live.cost_guard import CostGuard
+from service.live.disk_watch import DiskWatch
 from service.live.hours import earlier, keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.reload import SourceWatchThread
@@ -125,6 +127,13 @@ class Runtime:
         await self._start_web(stack)
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
+        plan = self.parts.plan
+        folders = (plan.options.data_dir, Path(plan.settings.log.dir))
+        now = self.ground.timekeeper.venue_now
+        show, call = self.telemetry.note_disk, self.ground.mailbox.call
+        disks = DiskWatch(folders, plan.settings.disk.warn_bytes, now, lambda seen: call(lambda: show(seen)))
+        disks.start()
+        stack.callback(disks.stop)
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self._take_hours))
