@@ -29,9 +29,8 @@ def python(version: tuple[int, ...], executable: str) -> Finding:
     """Judge the Python that runs us."""
     found = f"{'.'.join(map(str, version[:3]))} at {executable}"
     if version[:2] < LEAST_PYTHON:
-        return failed(
-            "python", found, "microbot needs Python 3.11 or newer: `make run PYTHON=python3.11` installs it there"
-        )
+        remedy = "microbot needs Python 3.11 or newer: pipx install --python python3.11, or make run PYTHON=python3.11"
+        return failed("python", found, remedy)
     return ok("python", found)
 
 
@@ -52,7 +51,11 @@ def packages(requirements: Iterable[str], version_of: Callable[[str], str]) -> F
             old.append(f"{name} {installed} (at least {wanted['least']})")
     if missing or old:
         found = "; ".join(filter(None, (f"missing: {', '.join(missing)}" * bool(missing), ", ".join(old))))
-        return failed("packages", found, "install what is locked: remove .venv, then `make run`")
+        return failed(
+            "packages",
+            found,
+            "install it again: `pipx reinstall microbot-trading`; in a checkout remove .venv, then `make run`",
+        )
     return ok("packages", f"microbot {VERSION} and what it needs")
 
 
@@ -61,7 +64,11 @@ def installed_packages() -> Finding:
     try:
         return packages(metadata.requires(DISTRIBUTION) or (), metadata.version)
     except metadata.PackageNotFoundError:
-        return failed("packages", "microbot itself is not installed", "install it: `make run`, or pip install")
+        return failed(
+            "packages",
+            "microbot itself is not installed",
+            "install it: `pipx install microbot-trading`; in a checkout `make run`",
+        )
 
 
 def _applies(marker: str) -> bool:
@@ -113,7 +120,9 @@ def time_zone(name: str) -> Finding:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return failed(
-            "time zone", f"{name} is not known here", "install tzdata: `make run` does, or pip install tzdata"
+            "time zone",
+            f"{name} is not known here",
+            "install tzdata: it comes with microbot: `pipx reinstall microbot-trading`, or pip install tzdata",
         )
     return ok("time zone", f"{name} is known")
 
