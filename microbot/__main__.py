@@ -1,6 +1,6 @@
 """`python -m microbot` is the command `microbot`."""
 
-from research.cli import main
+from microbot_start import main
 
 if __name__ == "__main__":
     main()

@@ -18,6 +18,7 @@ from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.checked import shown
 from pipeline.strategy import Entries, Strategy
 from service import settings as settings_, strategies
+from service.data_folder import place
 from service.errors import UserError
 from service.extras import missing
 from service.recorded import replay as replaying, tapes
@@ -36,7 +37,6 @@ SettingsGiven = Mapping[str, Any] | str | PathLike[str]
 Table = Literal["trades", "signals", "equity", "readings"]
 
 _BATCH = 1_000  # events that are checked before they are fed
-_OWN = Trust(Path("data"))
 
 
 _BLANKS: dict[Any, Any] = {int: 0, float: 0.0, bool: False}
@@ -210,7 +210,7 @@ def replay(
     settings: SettingsGiven | None = None,
     out: str | PathLike[str] | None = None,
     trust: bool = False,
-    data_dir: str | PathLike[str] = "data",
+    data_dir: str | PathLike[str] | None = None,
     readings: bool = False,
     fail_fast: bool = False,
 ) -> Backtest:
@@ -225,7 +225,7 @@ def replay(
         settings: As of `backtest`, over those that were recorded.
         out: A folder for `signals.jsonl`, `trades.jsonl` and `summary.json`; it is made if need be.
         trust: Run the strategy file that a recording from elsewhere names.
-        data_dir: The bot's data folder.
+        data_dir: The bot's data folder; None: that of a command which is told none (`microbot config`).
         readings: As of `backtest`.
         fail_fast: As of `backtest`.
 
@@ -233,7 +233,7 @@ def replay(
         UserError: As of `backtest`, and if `out` cannot be written.
         StrategyFailed: As of `backtest`.
     """
-    trusted = Trust(Path(data_dir), trust)
+    trusted = Trust(place.folder(data_dir), trust)
     return _decided(
         Path(tape), strategy, settings, trusted, Path(out) if out else None, readings=readings, fail_fast=fail_fast
     )
@@ -253,7 +253,7 @@ def _decided(
     tape: Tape,
     strategy: Strategy | Entries | str | None,
     settings: SettingsGiven | None,
-    trusted: Trust = _OWN,
+    trusted: Trust | None = None,
     out: Path | None = None,
     *,
     readings: bool,
@@ -263,6 +263,7 @@ def _decided(
     told: list[str] = []
     if isinstance(tape, str | PathLike):
         path = Path(tape)
+        trusted = trusted or Trust(place.usual().data)
         tapes.size(path)
         recorded = tapes.recorded_settings(path)
         chosen = _settings(settings, recorded)

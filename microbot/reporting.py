@@ -65,7 +65,7 @@ def report(
     settings: SettingsGiven | None = None,
     note: str | None = None,
     trust: bool = False,
-    data_dir: str | PathLike[str] = "data",
+    data_dir: str | PathLike[str] | None = None,
 ) -> Report:
     """Report what a run did: `microbot report` as a function. It needs `pip install 'microbot-trading[research]'`.
 
@@ -78,7 +78,7 @@ def report(
         note: How the settings were found, if that was on this run ("chosen on this tape out of 9 settings"): it stands
             above the verdict, and what is above zero is then not called more than luck.
         trust: Run the strategy file that a recording from elsewhere names.
-        data_dir: The bot's data folder.
+        data_dir: The bot's data folder; None: that of a command which is told none (`microbot config`).
 
     Raises:
         UserError: In one sentence, for what cannot be reported on, and without the extra.
@@ -86,10 +86,11 @@ def report(
     with needed("a report needs"):
         from research.report import sources
         from research.report.figures import figures_of
+        from service.data_folder import place
         from service.recorded.decisions import Changes
         from service.recorded.trust import Trust
 
-        folder = Path(data_dir)
+        folder = place.folder(data_dir)
         path = sources.resolve(Path(run), folder)
         changes = Changes(*layers(settings), strategy)
         found = sources.gather(sources.Wanted(path, changes, Trust(folder, trust), environment={}))

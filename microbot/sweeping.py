@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from microbot.asking import layers
 from microbot.backtesting import SettingsGiven
+from service.data_folder import place
 from service.errors import UserError
 from service.extras import needed
 
@@ -99,7 +100,7 @@ def sweep(
     jobs: int | None = None,
     on: str | None = None,
     out: str | PathLike[str] | None = None,
-    data_dir: str | PathLike[str] = "data",
+    data_dir: str | PathLike[str] | None = None,
     trust: bool = False,
 ) -> SweepResult:
     """Try many settings on the same tapes, and say whether to believe the best one: `microbot sweep` as a function.
@@ -125,7 +126,8 @@ def sweep(
         jobs: Workers; None: one a core.
         on: What the workers are; None: what suits the engine.
         out: Where results are kept; None: the data folder's sweeps, in one named after the question.
-        data_dir: The bot's data folder, whose sessions are decided with the strategy that they name.
+        data_dir: The bot's data folder, whose sessions are decided with the strategy that they name; None: that of a
+            command which is told none (`microbot config`).
         trust: Run the strategy file that a recording from elsewhere names.
 
     Raises:
@@ -146,7 +148,7 @@ def sweep(
             environment={},
         )  # fmt: skip
         try:
-            data = Path(data_dir)
+            data = place.folder(data_dir)
             asked = Sweep(question, lambda name: folder or data / "sweeps" / name, data_dir=data, trust=trust)
             return SweepResult(asked.run())
         except Refused as refused:

@@ -12,6 +12,7 @@ from pathlib import Path
 from service.errors import make_folder
 
 _write = os.write
+_DAY_S = 86_400.0
 _TRY_EVERY_S = 1.0  # real seconds between two tries to write to a file that takes nothing
 
 
@@ -24,12 +25,19 @@ class LogFile:
     """
 
     def __init__(
-        self, path: Path, most_bytes: int, keep: int, tell: Callable[[str], None], monotonic: Callable[[], float]
+        self,
+        path: Path,
+        most_bytes: int,
+        keep: int,
+        tell: Callable[[str], None],
+        monotonic: Callable[[], float],
+        keep_days: float | None = None,
     ) -> None:
         self.lost = 0  # lines since it cannot be written
         self._path = path
         self._most_bytes = most_bytes
         self._keep = keep
+        self._keep_days = keep_days
         self._tell = tell
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -37,6 +45,7 @@ class LogFile:
         self._torn = False  # the file ends within a line
         self._try_at = 0.0
         self._open()
+        self._remove_old()
 
     def write(self, text: str) -> None:
         """Append a line, which ends with a line break."""
@@ -103,10 +112,17 @@ class LogFile:
         stem, suffix = self._path.stem, self._path.suffix
         self._path.rename(self._path.with_name(f"{stem}.{datetime.now(UTC):%Y-%m-%d_%H-%M-%S_%f}{suffix}"))
         self._open()
-        old = sorted(self._path.parent.glob(f"{stem}.*{suffix}"), key=lambda path: path.name)
-        for path in [path for path in old if path != self._path][: -self._keep]:
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        """Remove the rotated files beyond those that are kept, and those that are too old."""
+        stem, suffix = self._path.stem, self._path.suffix
+        rotated = sorted(path for path in self._path.parent.glob(f"{stem}.*{suffix}") if path != self._path)
+        oldest = datetime.now(UTC).timestamp() - self._keep_days * _DAY_S if self._keep_days is not None else 0.0
+        for path in rotated:
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path in rotated[: -self._keep] or path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def is_elsewhere(path: Path, fd: int) -> bool:

@@ -66,7 +66,7 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
             terminal.write(f"microbot: {sentence}\n")
 
     try:
-        file = LogFile(path, settings.max_bytes, settings.keep, tell, time.monotonic)
+        file = LogFile(path, settings.max_bytes, settings.keep, tell, time.monotonic, settings.keep_days)
     except OSError as error:
         raise UserError(f"logs cannot be written to {path}: {error.strerror}; choose another --log-dir") from None
     logger.add(file, level=settings.file_level, format=_json_line, colorize=False, diagnose=False, catch=True)

@@ -29,8 +29,9 @@ from service.errors import UserError
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
-_NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
-_DEFAULTS, _RECORDING, _VARIABLES = "the command's defaults", "the recording", "the environment"
+_NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # the last two of tests and benchmarks
+COMMAND = "the command's defaults"
+_RECORDING, _VARIABLES = "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -53,6 +54,11 @@ VENUE_FEES: Layer = {"execution": {"fees": "alpaca"}}
 """The same where a venue fills orders, and its account is charged."""
 
 
+def logs_in(folder: Path) -> Layer:
+    """Return the defaults of a command whose logs go there unless it is told."""
+    return {"log": {"dir": str(folder)}} if folder != Path(LogSettings().dir) else {}
+
+
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[log]: where and how much is logged."""
 
@@ -61,6 +67,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_level: str = "INFO"  # of microbot.jsonl; DEBUG logs every look at an entry
     max_bytes: Annotated[int, Meta(ge=10_000)] = 10_000_000  # a log file is rotated at this size
     keep: Annotated[int, Meta(ge=1)] = 5  # rotated files kept
+    keep_days: Annotated[float, Meta(gt=0)] | None = None  # since a rotated file was last written
 
     def __post_init__(self) -> None:
         for name in (self.level, self.file_level):
@@ -86,8 +93,15 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
     keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
     keep_sessions: Annotated[int, Meta(ge=1)] = 500
+    keep_days: Annotated[float, Meta(gt=0)] | None = None  # since a session was last written
     queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends
     rollover_wait_s: Annotated[float, Meta(ge=0)] = 30.0  # real seconds that orders on their way may hold it up
+
+
+class DiskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[disk]: when to warn of a disk that is getting full."""
+
+    warn_bytes: Annotated[int, Meta(ge=0)] = 2_000_000_000  # free, where data or logs are; 0: never
 
 
 class Settings(CoreSettings, frozen=True):
@@ -103,6 +117,7 @@ class Settings(CoreSettings, frozen=True):
     web: WebSettings = WebSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
+    disk: DiskSettings = DiskSettings()
     log: LogSettings = LogSettings()
     set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 
@@ -117,7 +132,7 @@ class Settings(CoreSettings, frozen=True):
         """Return the keys of a section that were chosen now, not in a recording or by a command, and where."""
         found = (path.removeprefix(f"{section}.") for path in self.set_in if path.startswith(f"{section}."))
         keys = ((key, self.set_in[f"{section}.{key}"]) for key in found)
-        return {key: origin for key, origin in keys if origin not in (_DEFAULTS, _RECORDING)}
+        return {key: origin for key, origin in keys if origin not in (COMMAND, _RECORDING)}
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -146,7 +161,7 @@ def load(
     merged: Layer = {}
     options = ((path, value) for path, value in (flags or {}).items() if value is not None)
     layers = (
-        (_DEFAULTS, defaults or {}),
+        (COMMAND, defaults or {}),
         (_RECORDING, recorded or {}),
         (str(config), _from_file(config) if config is not None else {}),
         (_VARIABLES, _layer(_from_environment(environment))),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import shared
-from tests.support.live import FREE_PORTS
+from tests.support.live import FREE_PORTS, OWN_FOLDER
 
 # A busy machine is slow, and that is no fault of the code: examples have no deadline. A failing one is printed so
 # that it can be run again.
@@ -18,6 +18,8 @@ settings.load_profile("microbot")
 
 # A bot that this machine runs already has the usual ports, also where a test runs one in its own process.
 os.environ.update(FREE_PORTS)
+# Nor is that bot's folder for data one to test in: what is told no other uses `data`, in whatever folder it runs.
+os.environ.update(OWN_FOLDER)
 
 # What a job in the background ignores, the bots that it starts would ignore as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)

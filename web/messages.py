@@ -228,6 +228,23 @@ class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type")
     ts: int
 
 
+class DiskSeen(msgspec.Struct, frozen=True, tag="disk_seen", tag_field="type"):
+    """A disk that the bot writes to is getting full, or is no more (`low`)."""
+
+    place: str
+    free: int  # bytes
+    low: bool
+    ts: int
+
+    @property
+    def sentence(self) -> str:
+        """What people are told."""
+        said = f"{self.free / 1e9:,.2f} GB free on the disk of {self.place}"
+        if self.low:
+            return f"{said}: make room, since a full one ends the recording and halts the bot"
+        return f"{said}: enough again"
+
+
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
     """The web process accepts connections on this port; the first frame on its stdout."""
 
@@ -335,6 +352,7 @@ ToWeb = (
     | MetricsSeen
     | WorthSeen
     | ChainLate
+    | DiskSeen
     | TradesTold
     | ShownFact
 )

@@ -48,6 +48,7 @@ from web.ledger import Ledger, Scope
 from web.messages import (
     SLOW,
     ChainLate,
+    DiskSeen,
     GaugesSeen,
     Heard,
     MetricsSeen,
@@ -114,6 +115,7 @@ class ReadModel:
             PositionClosed: self._position_closed,
             StateChanged: self._state_changed,
             ChainLate: self._chain_late,
+            DiskSeen: self._noticed,
             **dict.fromkeys(_ONLY_NOTICED, self._noticed),
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,

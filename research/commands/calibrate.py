@@ -11,6 +11,7 @@ from service.cli.options import DataDir, Json, TrustOption
 
 
 def calibrate(
+    *,
     sessions: Annotated[
         list[Path], typer.Argument(metavar="SESSION...", help="Recordings of sessions at a broker (--venue alpaca).")
     ],
@@ -18,7 +19,7 @@ def calibrate(
         Path | None, typer.Option("--out", metavar="FILE.toml", help="Write the settings there, for --config.")
     ] = None,
     trust: TrustOption = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Fit the simulator's latency, slippage and liquidity to what the broker did in recorded sessions.

@@ -13,6 +13,7 @@ from service.errors import UserError
 
 
 def replay(
+    *,
     tapes: Annotated[
         list[Path], typer.Argument(metavar="TAPE...", help="Tapes, or recordings of sessions; several are compared.")
     ],
@@ -29,7 +30,7 @@ def replay(
     fail_fast: FailFast = False,
     trust: TrustOption = False,
     engine: recorded.Engine = engines.EXACT,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
@@ -42,7 +43,13 @@ def replay(
     """
     if len(tapes) == 1 and not what_if:
         recorded.replay(
-            *(tapes[0], config, assignments, strategy, out, fail_fast, trust),
+            tape=tapes[0],
+            config=config,
+            assignments=assignments,
+            strategy=strategy,
+            out=out,
+            fail_fast=fail_fast,
+            trust=trust,
             engine=engine,
             data_dir=data_dir,
             as_json=as_json,

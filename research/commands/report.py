@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(
+    *,
     run: Annotated[
         Path,
         typer.Argument(
@@ -42,7 +43,7 @@ def report(
         str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of OTHER alone.")
     ] = None,
     trust: TrustOption = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON; no page unless --out.")] = False,
     as_markdown: Annotated[bool, typer.Option("--md", help="As Markdown; no page unless --out.")] = False,
 ) -> None:

@@ -17,6 +17,7 @@ from service.visible import visible, visible_json
 
 
 def sweep(
+    *,
     tapes: Annotated[list[Path], typer.Argument(metavar="TAPE...", help="Tapes, one or several: days, or symbols.")],
     parameters: Annotated[
         list[str] | None,
@@ -59,7 +60,7 @@ def sweep(
     assignments: Assignments = None,
     strategy: Strategy = None,
     trust: TrustOption = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Try many settings on the same tapes, and say whether to believe the best one.

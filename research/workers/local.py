@@ -22,6 +22,8 @@ R = TypeVar("R")
 _ORPHANED_S = 1.0  # between looks whether the process that started a worker is still there
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 """A worker is one of as many as there are cores: libraries are not to start threads for each core in each."""
+_SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""A worker finds its modules where its caller does, and not first in the folder that it is started in."""
 
 
 class Serial:
@@ -162,7 +164,11 @@ class Processes(Threads):
                 raise self._broken("these workers were ended")
             if number not in self._pools:
                 self._pools[number] = self._loky.ProcessPoolExecutor(
-                    max_workers=1, timeout=None, initializer=_begin_worker, initargs=(os.getpid(),), env=_ONE_THREAD
+                    max_workers=1,
+                    timeout=None,
+                    initializer=_begin_worker,
+                    initargs=(os.getpid(),),
+                    env=_ONE_THREAD | _SAFE_PATH,
                 )
             return self._pools[number]
 

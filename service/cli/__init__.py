@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
+from service.cli import bot, configuring, demo, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
 from service.errors import UserError
 from service.version import VERSION
 from service.visible import visible
@@ -18,7 +18,7 @@ app = typer.Typer(
     name="microbot",
     help="Trade short momentum bursts on live ticks, on paper.",
     invoke_without_command=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -44,7 +44,15 @@ def microbot(
 
 
 _command: Callable[..., None]
-for _command in (recorded.replay, new_strategy.new_strategy, recorded.check, recorded.diff, run.run, recorded.sessions):
+for _command in (
+    recorded.replay,
+    new_strategy.new_strategy,
+    recorded.check,
+    recorded.diff,
+    run.run,
+    demo.demo,
+    recorded.sessions,
+):
     app.command()(_command)
 for _name, _what in journal.LISTS.items():
     app.command(name=_name, help=_what)(journal.list_of(_name))
@@ -59,6 +67,8 @@ for _command in (
     bot.unlock,
     bot.restart,
     upkeep.doctor,
+    configuring.config,
+    configuring.init,
     upkeep.reconcile,
     upkeep.backup,
     upkeep.prune,

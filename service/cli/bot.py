@@ -10,11 +10,17 @@ import typer
 
 from service import outlet
 from service.cli.options import DataDir, Json, folder
+from service.data_folder import place
 from service.errors import UserError
 from service.visible import visible_json
 
 
+def _usual_logs() -> Path:
+    return place.logs_of(place.usual().data)
+
+
 def show_logs(
+    *,
     following: Annotated[bool, typer.Option("-f", "--follow", help="Go on as the log grows.")] = False,
     event: Annotated[
         str | None,
@@ -25,7 +31,17 @@ def show_logs(
         ),
     ] = None,
     level: Annotated[str, typer.Option("--level", metavar="LEVEL", help="Only these and graver ones.")] = "DEBUG",
-    log_dir: Annotated[Path, typer.Option("--log-dir", metavar="DIR", parser=folder)] = Path("logs"),
+    log_dir: Annotated[
+        Path,
+        typer.Option(
+            "--log-dir",
+            metavar="DIR",
+            help="[./logs, or the system's beside its data folder]",
+            parser=folder,
+            default_factory=_usual_logs,
+            show_default=False,
+        ),
+    ],
     as_json: Json = None,
 ) -> None:
     """Show the log, for people: [day time] - logger - level - message, in your own time."""
@@ -61,8 +77,9 @@ def command_to_bot(name: str) -> Callable[..., None]:
     """Return the command line's twin of a command to the bot."""
 
     def control(
+        *,
         reason: Reason = "",
-        data_dir: DataDir = Path("data"),
+        data_dir: DataDir,
     ) -> None:
         from service.data_folder import running
         from service.live import control as switch
@@ -74,9 +91,10 @@ def command_to_bot(name: str) -> Callable[..., None]:
 
 
 def flatten(
+    *,
     symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]", help="Close this one alone, and lock it.")] = None,
     reason: Reason = "",
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
 ) -> None:
     """Close all positions now, then pause; where no bot runs, its next start does. With SYMBOL: that one alone."""
     from service.data_folder import running
@@ -91,12 +109,13 @@ def flatten(
 
 
 def lock(
+    *,
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="What to enter no more.")],
     until: Annotated[
         str, typer.Option("--until", metavar="HH:MM", help="When it ends, in the exchange's time; else at `unlock`.")
     ] = "",
     reason: Reason = "",
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
 ) -> None:
     """Refuse a symbol's entries, also over a restart; what is open keeps its exits, and no other symbol is touched."""
     from service.data_folder import running
@@ -105,9 +124,10 @@ def lock(
 
 
 def unlock(
+    *,
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="What to enter again.")],
     reason: Reason = "",
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
 ) -> None:
     """Allow a symbol's entries again, after `lock` or `flatten SYMBOL`."""
     from service.data_folder import running
@@ -117,7 +137,7 @@ def unlock(
 
 def restart(
     symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Whose strategy.")],
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
 ) -> None:
     """Start a symbol's strategy again that failed, or was removed for being slow."""
     from service.data_folder import running

@@ -31,7 +31,7 @@ def list_of(what: str) -> Callable[..., None]:
     """Return the command that lists trades, signals or orders."""
 
     def show(
-        data_dir: DataDir = Path("data"),
+        data_dir: DataDir,
         since: Since = None,
         as_json: Json = None,
         as_csv: Csv = False,
@@ -54,7 +54,7 @@ def list_of(what: str) -> Callable[..., None]:
 
 def explain(
     decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its id, or the beginning of it.")],
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     run: Annotated[
         int | None, typer.Option("--run", help="Of which run; `microbot signals` names them. [newest]")
     ] = None,

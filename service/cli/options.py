@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from service.data_folder import place
 from service.errors import UserError
 from service.venues import Venue
 
@@ -56,8 +57,25 @@ def check_data_feed(feed: str | None, venue: Venue | None) -> None:
         raise UserError("--data-feed goes with --venue alpaca: other venues have one feed")
 
 
-DataDir = Annotated[Path, typer.Option("--data-dir", metavar="DIR", help="What the bot keeps.", parser=folder)]
-LogDir = Annotated[Path | None, typer.Option("--log-dir", metavar="DIR", help="[logs]", parser=folder)]
+def _usual_folder() -> Path:
+    return place.usual().data
+
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="What the bot keeps. [./data where it holds a journal, else the system's: `microbot config`]",
+        parser=folder,
+        default_factory=_usual_folder,
+        show_default=False,
+    ),
+]
+LogDir = Annotated[
+    Path | None,
+    typer.Option("--log-dir", metavar="DIR", help="[./logs, or the system's beside its data folder]", parser=folder),
+]
 Json = Annotated[
     bool | None, typer.Option("--json/--text", help="For programs, or for people. [text on a terminal, else JSON]")
 ]

@@ -20,6 +20,7 @@ Engine = Annotated[
 
 
 def replay(
+    *,
     tape: Annotated[Path, typer.Argument(metavar="TAPE", help="JSON Lines (.gz), a recording, Parquet, or LOBSTER.")],
     config: Config = None,
     assignments: Assignments = None,
@@ -30,7 +31,7 @@ def replay(
     fail_fast: FailFast = False,
     trust: TrustOption = False,
     engine: Engine = engines.EXACT,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Decide on a tape again: the same tape and settings give the same decisions, byte for byte.
@@ -59,6 +60,7 @@ def replay(
 
 
 def check(
+    *,
     strategy: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A strategy of your own.")],
     tape: Annotated[
         Path | None, typer.Option("--tape", metavar="FILE", help="Try it on this. [half an hour of the mock exchange]")
@@ -66,7 +68,7 @@ def check(
     budget_ms: Annotated[float, typer.Option("--budget-ms", help="What one call of its code may take.")] = 1.0,
     config: Config = None,
     assignments: Assignments = None,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Prove a strategy before it trades: no look-ahead, no clock or chance, bounded, fast, with exits that fire.
@@ -105,6 +107,7 @@ def check(
 
 
 def diff(
+    *,
     a: Annotated[Path, typer.Argument(metavar="A", help="A recording, a tape, or a folder that `replay --out` wrote.")],
     b: Annotated[
         Path | None, typer.Argument(metavar="B", help="Another. [A itself, with the options; or the journal]")
@@ -120,7 +123,7 @@ def diff(
         str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of B alone.")
     ] = None,
     trust: TrustOption = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Name the first decision in which two runs differ, with what both saw; exit code 1 if there is one.
@@ -148,7 +151,7 @@ def diff(
         raise typer.Exit(1)
 
 
-def sessions(data_dir: DataDir = Path("data"), as_json: Json = None) -> None:
+def sessions(data_dir: DataDir, as_json: Json = None) -> None:
     """List the recorded sessions: when, for how long, how much, and whether each is whole."""
     from service.recorded import session_list
 

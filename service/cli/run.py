@@ -23,6 +23,7 @@ from service.cli.options import (
     check_data_feed,
     names,
 )
+from service.data_folder import place
 from service.errors import UserError
 from service.venues import Venue
 
@@ -87,6 +88,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the dashboard in a brow
 
 
 def run(
+    *,
     feed: Feed = None,
     venue: VenueOption = None,
     url: Url = None,
@@ -102,7 +104,7 @@ def run(
     config: Config = None,
     assignments: Assignments = None,
     log_dir: LogDir = None,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     fresh: Fresh = False,
     record: Record = None,
     no_record: NoRecord = False,
@@ -174,7 +176,7 @@ def _start(
         of_check=_of_check(config, assignments, options.data_dir),
     )
     options.check()
-    effective = _settings_for(options, config, assignments, flags)
+    effective = settings_for(options, config, assignments, flags)
     if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments):
         terminal.say(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
@@ -190,19 +192,20 @@ def _start(
         raise typer.Exit(STRATEGY_FAILED)
 
 
-def _settings_for(
+def settings_for(
     options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]
 ) -> Settings:
     """Read the settings; what trading costs by default depends on who fills the orders, and whom that one charges."""
     from service import settings
 
+    logs = settings.logs_in(place.logs_of(options.data_dir))
     if options.venue is not Venue.ALPACA:
         costs = settings.LIVE_COSTS if options.venue is None else settings.ELSEWHERE
-        return settings.load(config, assignments, flags=flags, defaults=costs)
-    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES)
+        return settings.load(config, assignments, flags=flags, defaults=costs | logs)
+    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES | logs)
     if options.live or (options.rehearse and not charged.exchange.paper):
         return charged
-    return settings.load(config, assignments, flags=flags)  # a paper account is charged no fees
+    return settings.load(config, assignments, flags=flags, defaults=logs)  # a paper account is charged no fees
 
 
 def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -> tuple[str, ...]:
@@ -210,4 +213,4 @@ def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -
     words = ["--config", str(config)] if config is not None else []
     for assignment in assignments:
         words += ["--set", assignment] if assignment.strip().startswith("strateg") else []
-    return *words, *(("--data-dir", str(data_dir)) if data_dir != Path("data") else ())
+    return *words, *(("--data-dir", str(data_dir)) if data_dir != place.usual().data else ())

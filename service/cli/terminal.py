@@ -137,7 +137,7 @@ def say_failures(summary: dict[str, object]) -> None:
             say(f"  {line}")
 
 
-def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool | None = None) -> None:
+def print_outcome(outcome: Outcome, log_file: Path | None, *, as_json: bool | None = None) -> None:
     """Print how a session ended: its summary, what stays open, and where to read on. Raises OutputGone."""
     gone: OutputGone | None = None
     try:
@@ -155,6 +155,7 @@ def print_outcome(outcome: Outcome, log_file: Path, *, as_json: bool | None = No
     elif outcome.record is not None:
         others = f", and {outcome.sessions - 1} before it in {outcome.record.parent}" if outcome.sessions > 1 else ""
         say(f"recorded: {outcome.record} (microbot replay {outcome.record}){others}")
-    say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")
+    if log_file is not None:
+        say(f"log: {log_file} (microbot logs --log-dir {log_file.parent})")
     if gone is not None:
         raise gone

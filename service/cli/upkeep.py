@@ -22,7 +22,7 @@ from service.cli.options import (
     check_data_feed,
     names,
 )
-from service.data_folder import JOURNAL
+from service.data_folder import JOURNAL, place
 from service.errors import UserError
 from service.options import RunOptions
 from service.venues import Venue
@@ -32,6 +32,7 @@ Live = Annotated[bool, typer.Option("--live", help="The account with real money.
 
 
 def reconcile(
+    *,
     venue: Annotated[Venue, typer.Option("--venue", help="Whose account: alpaca.")] = Venue.ALPACA,
     url: Url = None,
     live: Live = False,
@@ -39,7 +40,7 @@ def reconcile(
         bool, typer.Option("--accept", help="Take the account's word, and write it into the book.")
     ] = False,
     yes: Yes = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     config: Config = None,
     assignments: Assignments = None,
     as_json: Json = None,
@@ -64,7 +65,7 @@ def reconcile(
     if url is not None:
         venues.websocket(url)
     reconciling.check_traded(data_dir)
-    effective = settings.load(config, assignments or ())
+    effective = settings.load(config, assignments or (), defaults=settings.logs_in(place.logs_of(data_dir)))
     options = RunOptions(venue=venue, url=url, live=live, data_dir=data_dir)
     with running.claim(data_dir) if accept else contextlib.nullcontext():
         book, comparison = reconciling.look(options, effective.broker, os.environ)
@@ -90,7 +91,7 @@ def reconcile(
 
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; a file that is there is never written over.")],
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Copy the journal, also while the bot runs: all of one moment, checked, under its name only when it is whole."""
@@ -103,9 +104,10 @@ def backup(
 
 
 def prune(
+    *,
     before: Annotated[str, typer.Option("--before", metavar="DATE", help="ISO 8601, of your own clock.")],
     yes: Yes = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     as_json: Json = None,
 ) -> None:
     """Remove what is old: the history of runs that ended before a date, and recordings; the book stays as it is.
@@ -139,6 +141,7 @@ def prune(
 
 
 def doctor(
+    *,
     feed: Annotated[str | None, typer.Option("--feed", metavar="URL|tape:FILE", help="As with `run`.")] = None,
     venue: Annotated[
         Venue | None, typer.Option("--venue", help="As with `run`: its keys, time and data are tried.")
@@ -155,7 +158,7 @@ def doctor(
         bool, typer.Option("--paper-test", help="Try on a paper account what cannot be read: a share at most.")
     ] = False,
     yes: Yes = False,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     log_dir: LogDir = None,
     config: Config = None,
     assignments: Assignments = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -87,6 +88,8 @@ def judge(standing: Standing, data_dir: Path) -> Finding:
 
 
 def _is_there(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # the lock says that one is; there, this signal is a Ctrl-C
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

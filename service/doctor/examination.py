@@ -13,6 +13,7 @@ from loguru import logger
 
 from actors.feeds.addresses import shown
 from service import settings as settings_of, strategies
+from service.data_folder.place import logs_of
 from service.doctor import assumptions, bot, machine, venue
 from service.doctor.books import journal
 from service.doctor.clock import Moment, offset, steadiness
@@ -54,7 +55,7 @@ def findings(case: Case, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield machine.page()
     yield machine.folder("data folder", data_dir, "--data-dir")
     yield machine.folder("log folder", Path(settings.log.dir), "--log-dir")
-    yield machine.disk_of(data_dir)
+    yield machine.disk_of(data_dir, settings.disk.warn_bytes)
     yield machine.dashboard_secret(settings.web, machine.other_users())
     standing = bot.look(data_dir)
     yield bot.judge(standing, data_dir)
@@ -70,11 +71,14 @@ def _now() -> Moment:
 
 def _settings(case: Case, environment: Mapping[str, str]) -> tuple[Settings, Finding]:
     flags = {"log.dir": str(case.log_dir) if case.log_dir is not None else None, "feed.data_feed": case.data_feed}
+    defaults = settings_of.logs_in(logs_of(case.options.data_dir))
     try:
-        loaded = settings_of.load(case.config, case.assignments, flags=flags, environment=environment)
+        loaded = settings_of.load(
+            case.config, case.assignments, flags=flags, defaults=defaults, environment=environment
+        )
     except UserError as error:
         finding = failed("settings", str(error), "mend it; what follows goes by the defaults")
-        return settings_of.load(flags=flags, environment={}), finding
+        return settings_of.load(flags=flags, defaults=defaults, environment={}), finding
     return loaded, ok("settings", f"they can be read{f', {case.config} among them' if case.config else ''}")
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from service.doctor.findings import Finding, failed, ok, warning
+from service.settings import DiskSettings
 from service.version import DISTRIBUTION, VERSION
 from web.assets import CHART_LIBRARY, STATIC, Asset, load_assets
 from web.settings import WebSettings
 
 LEAST_PYTHON = (3, 11)
-_LEAST_BYTES, _FEW_BYTES = 200_000_000, 2_000_000_000
+_LEAST_BYTES = 200_000_000
 _FIRST_USER, _NOBODY = 1_000, 60_000  # the numbers between which a system gives its people theirs
 _NO_SHELLS = ("nologin", "false", "sync")
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(?:>=\s*(?P<least>[\d.]+))?\s*(?:;\s*(?P<marker>.*))?")
@@ -28,9 +29,8 @@ def python(version: tuple[int, ...], executable: str) -> Finding:
     """Judge the Python that runs us."""
     found = f"{'.'.join(map(str, version[:3]))} at {executable}"
     if version[:2] < LEAST_PYTHON:
-        return failed(
-            "python", found, "microbot needs Python 3.11 or newer: `make run PYTHON=python3.11` installs it there"
-        )
+        remedy = "microbot needs Python 3.11 or newer: pipx install --python python3.11, or make run PYTHON=python3.11"
+        return failed("python", found, remedy)
     return ok("python", found)
 
 
@@ -51,7 +51,11 @@ def packages(requirements: Iterable[str], version_of: Callable[[str], str]) -> F
             old.append(f"{name} {installed} (at least {wanted['least']})")
     if missing or old:
         found = "; ".join(filter(None, (f"missing: {', '.join(missing)}" * bool(missing), ", ".join(old))))
-        return failed("packages", found, "install what is locked: remove .venv, then `make run`")
+        return failed(
+            "packages",
+            found,
+            "install it again: `pipx reinstall microbot-trading`; in a checkout remove .venv, then `make run`",
+        )
     return ok("packages", f"microbot {VERSION} and what it needs")
 
 
@@ -60,7 +64,11 @@ def installed_packages() -> Finding:
     try:
         return packages(metadata.requires(DISTRIBUTION) or (), metadata.version)
     except metadata.PackageNotFoundError:
-        return failed("packages", "microbot itself is not installed", "install it: `make run`, or pip install")
+        return failed(
+            "packages",
+            "microbot itself is not installed",
+            "install it: `pipx install microbot-trading`; in a checkout `make run`",
+        )
 
 
 def _applies(marker: str) -> bool:
@@ -90,18 +98,18 @@ def _nearest(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def disk_of(path: Path) -> Finding:
+def disk_of(path: Path, few: int = DiskSettings().warn_bytes) -> Finding:
     """Look at the disk of a folder that may not be there yet."""
     place = _nearest(path.absolute())
-    return disk(shutil.disk_usage(place).free, place)
+    return disk(shutil.disk_usage(place).free, place, few)
 
 
-def disk(free: int, place: Path) -> Finding:
-    """Judge free bytes: the journal must never find the disk full."""
+def disk(free: int, place: Path, few: int = DiskSettings().warn_bytes) -> Finding:
+    """Judge free bytes, of which less than `few` is to be said: the journal must never find the disk full."""
     found = f"{free / 1e9:,.1f} GB free at {place}"
     if free < _LEAST_BYTES:
         return failed("disk", found, "make room: a full disk halts the bot (`microbot prune` removes old runs)")
-    if free < _FEW_BYTES:
+    if free < few:
         return warning("disk", found, "make room soon: `microbot prune` removes old runs")
     return ok("disk", found)
 
@@ -112,7 +120,9 @@ def time_zone(name: str) -> Finding:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return failed(
-            "time zone", f"{name} is not known here", "install tzdata: `make run` does, or pip install tzdata"
+            "time zone",
+            f"{name} is not known here",
+            "install tzdata: it comes with microbot: `pipx reinstall microbot-trading`, or pip install tzdata",
         )
     return ok("time zone", f"{name} is known")
 

@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,13 +21,14 @@ from actors.feeds.websocket import WebSocketFeed
 from actors.messages import SHUTDOWN, Command, MarketHours
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
-from service.data_folder import web_secret
+from service.data_folder import place, web_secret
 from service.errors import UserError
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
 from service.live.commands import Intake
 from service.live.control import Control
 from service.live.cost_guard import CostGuard
+from service.live.disk_watch import DiskWatch
 from service.live.hours import earlier, keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.reload import SourceWatchThread
@@ -125,6 +127,13 @@ class Runtime:
         await self._start_web(stack)
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
+        plan = self.parts.plan
+        folders = (plan.options.data_dir, Path(plan.settings.log.dir))
+        now = self.ground.timekeeper.venue_now
+        show, call = self.telemetry.note_disk, self.ground.mailbox.call
+        disks = DiskWatch(folders, plan.settings.disk.warn_bytes, now, lambda seen: call(lambda: show(seen)))
+        disks.start()
+        stack.callback(disks.stop)
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self._take_hours))
@@ -149,6 +158,8 @@ class Runtime:
         self.host.claimed.publish(url, settings.tls_cert)
         address = web_secret.address(url, web_secret.shown(settings, self.host.secret))
         self.host.say(f"dashboard: {address}")
+        if place.is_system_s(options.data_dir):  # nobody told us that, and nobody sees it where the bot was started
+            self.host.say(f"data: {options.data_dir}")
 
         def open_browser() -> None:
             opened = False

@@ -41,6 +41,7 @@ from web.messages import (
     SLOW,
     UNUSED,
     Bar,
+    DiskSeen,
     GaugesSeen,
     MetricsSeen,
     OpenPosition,
@@ -102,8 +103,8 @@ class Telemetry:
         self._operators = operators
         self._trades = trades
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
-        self._facts: list[Fact] = []
-        self._history: deque[Fact] = deque(maxlen=_KEPT_FACTS)
+        self._facts: list[Fact | DiskSeen] = []
+        self._history: deque[Fact | DiskSeen] = deque(maxlen=_KEPT_FACTS)
         self._signals: deque[SignalRaised] = deque(maxlen=_KEPT_SIGNALS)
         self._orders: deque[OrderSubmitted | OrderChanged] = deque(maxlen=_KEPT_ORDERS)
         self._entry_orders: set[str] = set()  # ids of those that work
@@ -145,6 +146,11 @@ class Telemetry:
     def gathered(self) -> int:
         """Inputs that wait to be shown."""
         return len(self._inputs)
+
+    def note_disk(self, seen: DiskSeen) -> None:
+        """Take what is said of a disk, for the dashboard of now and for one that is restarted."""
+        self._facts.append(seen)
+        self._history.append(seen)
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is one that the dashboard shows."""

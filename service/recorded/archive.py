@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from service.settings import RecordSettings
 
 _NAME = re.compile(r"(?P<start>\d{8}T\d{6}Z)-[a-z_]+(-\d+)?\.jsonl\.gz")
+_DAY_S = 86_400.0
 _START = "%Y%m%dT%H%M%SZ"
 
 
@@ -40,16 +43,20 @@ def start_of(path: Path) -> datetime | None:
     return datetime.strptime(named["start"], _START).replace(tzinfo=UTC) if named else None
 
 
-def prune(folder: Path, settings: RecordSettings, writing: Path | None) -> list[Path]:
+def prune(
+    folder: Path, settings: RecordSettings, writing: Path | None, now_s: Callable[[], float] = time.time
+) -> list[Path]:
     """Remove the oldest sessions, whole ones, until the archive is within its bounds; return them.
 
     The one that is being written stays, whatever its size. Raises OSError.
     """
     sessions = found_in(folder)
     sizes = {path: path.stat().st_size for path in sessions}
+    oldest = now_s() - settings.keep_days * _DAY_S if settings.keep_days is not None else 0.0
     removed = []
     for path in sessions:
-        if len(sizes) <= settings.keep_sessions and sum(sizes.values()) <= settings.keep_bytes:
+        within = len(sizes) <= settings.keep_sessions and sum(sizes.values()) <= settings.keep_bytes
+        if within and path.stat().st_mtime >= oldest:
             break
         if writing is not None and path.resolve() == writing.resolve():
             continue

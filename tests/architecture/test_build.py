@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import hatch_build
+from tests.support.live import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = hatch_build.CHARTS
@@ -166,6 +167,7 @@ def test_the_wheel_holds_the_rooms_and_the_page_s_libraries_and_no_tests(tmp_pat
         names = wheel.namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
         "microbot",
+        "microbot_start.py",
         "pytest_microbot.py",
         "pipeline",
         "actors",
@@ -181,6 +183,32 @@ def test_the_wheel_holds_the_rooms_and_the_page_s_libraries_and_no_tests(tmp_pat
         "web/static/vendor/lit-html/LICENSE.txt",
     }
     assert {"microbot/py.typed", "pipeline/py.typed", "actors/py.typed", "service/py.typed"} <= set(names)
+
+
+def test_what_the_wheel_holds_is_enough_for_a_demo_and_for_the_settings(tmp_path: Path) -> None:
+    build("wheel", tmp_path)
+    site, here = tmp_path / "site", tmp_path / "here"
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    here.mkdir()
+
+    def installed(*words: str) -> subprocess.CompletedProcess[str]:
+        """Give a command as the wheel's script does: what is unpacked is found before the checkout."""
+        code = "from microbot_start import main; main()"
+        environ = environment() | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-P", "-c", code, *words]
+        return subprocess.run(command, cwd=here, env=environ, check=False, capture_output=True, text=True)
+
+    demo = installed("demo", "--port", "0", "--duration", "1")
+    assert demo.returncode == 0, demo.stderr
+    assert "dashboard: http://" in demo.stderr
+    assert list(here.iterdir()) == []
+    assert installed("init").returncode == 0
+    assert "daily_loss_limit" in (here / "settings.toml").read_text(encoding="utf-8")
+    (site / "web" / "__init__.py").write_text("# of another package\n", encoding="utf-8")
+    refused = installed("demo")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert str(site / "web") in refused.stderr
 
 
 def test_the_source_archive_holds_the_build_hook_and_nobody_else_s_files(tmp_path: Path) -> None:

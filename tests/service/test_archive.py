@@ -54,6 +54,15 @@ def test_a_session_that_goes_on_from_one_with_a_name_of_its_own_has_a_number(tmp
     assert archive.next_path(tmp_path / "r.jsonl", 2).name == "r-2.jsonl"
 
 
+def test_sessions_that_are_too_old_are_removed_but_never_the_one_that_is_written(tmp_path: Path) -> None:
+    sessions = [session(tmp_path, hour) for hour in range(4)]  # last written in the first seconds of 1970
+    settings = RecordSettings(keep_days=2 / 86_400)
+    assert archive.prune(tmp_path, RecordSettings(), None, lambda: 1e9) == []  # by default age alone removes none
+    removed = archive.prune(tmp_path, settings, sessions[0], lambda: 4.5)
+    assert removed == [sessions[1], sessions[2]]
+    assert archive.found_in(tmp_path) == [sessions[0], sessions[3]]
+
+
 def test_the_oldest_sessions_are_removed_whole_and_nothing_else_is(tmp_path: Path) -> None:
     sessions = [session(tmp_path, hour) for hour in range(6)]
     (tmp_path / "notes.txt").write_text("mine")

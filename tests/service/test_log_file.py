@@ -94,3 +94,15 @@ def test_a_line_that_a_kill_cut_short_is_not_gone_on_with(log: Log) -> None:
 def test_what_no_encoding_has_is_written_all_the_same(log: Log) -> None:
     log.write("\udcff")
     assert log.path.read_bytes() == b"\\udcff\n"
+
+
+def test_rotated_files_that_are_too_old_are_removed_at_the_start_and_the_log_itself_is_not(tmp_path: Path) -> None:
+    old, young, own = (tmp_path / f"microbot{name}.jsonl" for name in (".2025-01-01", ".2025-01-02", ""))
+    for path in (old, young, own):
+        path.write_text("{}\n", "utf-8")
+    for path in (old, own):
+        os.utime(path, (1, 1))
+    LogFile(own, 1_000_000, 3, print, lambda: 0.0).stop()
+    assert old.exists()  # by default age alone removes none
+    LogFile(own, 1_000_000, 3, print, lambda: 0.0, keep_days=1).stop()
+    assert (old.exists(), young.exists(), own.exists()) == (False, True, True)

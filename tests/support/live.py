@@ -284,6 +284,10 @@ FREE_PORTS = {"MICROBOT_WEB__PORT": "0", "MICROBOT_EXCHANGE__PORT": "0"}
 """The default ports may belong to a bot of the user who runs the tests."""
 
 
+OWN_FOLDER = {"MICROBOT_DATA_DIR": "data"}
+"""The system's folder for data may hold the books of that bot."""
+
+
 UNHURRIED = {"MICROBOT_WEB__ANSWER_TIMEOUT_S": "60"}
 """A command from a page is refused when it is late, and on a busy machine it easily is."""
 
@@ -291,26 +295,26 @@ UNHURRIED = {"MICROBOT_WEB__ANSWER_TIMEOUT_S": "60"}
 def environment() -> dict[str, str]:
     """Return an environment without settings of this machine's bot or ways around this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROBOT_")}
-    return kept | FREE_PORTS | UNHURRIED | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
+    return kept | FREE_PORTS | OWN_FOLDER | UNHURRIED | {"PYTHONPATH": str(ROOT), "no_proxy": "*", "NO_PROXY": "*"}
 
 
-def microbot(*arguments: object, cwd: Path, said: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of the bot to its end; `said` is what it is told on stdin."""
+def microbot(*arguments: object, cwd: Path, said: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the bot to its end; `said` is what it is told on stdin, `environ` further variables."""
     command = [str(MICROBOT), *map(str, arguments)]
     options: dict[str, Any] = {"input": said, "capture_output": True, "text": True}
-    return subprocess.run(command, cwd=cwd, env=environment(), timeout=PATIENCE_S, check=False, **options)
+    return subprocess.run(command, cwd=cwd, env=environment() | environ, timeout=PATIENCE_S, check=False, **options)
 
 
 class Bot:
     """`microbot run` as a person starts it, in a folder of its own, with whatever ports are free."""
 
-    def __init__(self, folder: Path, *options: object) -> None:
+    def __init__(self, folder: Path, *options: object, **environ: str) -> None:
         self.folder = folder
         command = [str(MICROBOT), "run", "--port", "0", "--exchange-port", "0", *map(str, options)]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(),
+            env=environment() | environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
