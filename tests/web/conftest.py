@@ -16,7 +16,7 @@ from typing import IO, Any, Self, TypeVar
 
 import msgspec
 import pytest
-from playwright.async_api import Browser as Chromium, Page, async_playwright, expect
+from playwright.async_api import Browser as Chromium, Locator, Page, async_playwright, expect
 
 from actors.messages import Command
 from web.messages import Answered, Asked, FromBot, FromWeb, Listening
@@ -33,6 +33,13 @@ PATIENCE_S = 240
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 T = TypeVar("T")
+
+
+async def push(button: Locator, key: str = "Enter") -> None:
+    """Press it by the keyboard, as soon as it can be pressed: a click is lost where news move what it aims at."""
+    await expect(button).to_be_visible()
+    await expect(button).to_be_enabled()
+    await button.press(key)
 
 
 class WebProcess:

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from pipeline.events import SECOND
 from tests.web.builders import START, at, held, metrics, opened, session, tick, ticks
-from tests.web.conftest import Browser, WebProcess
+from tests.web.conftest import Browser, WebProcess, push
 from web.bars import bars_of
 from web.messages import TicksSeen, WorthSeen
 
@@ -201,7 +201,7 @@ def test_a_range_is_chosen_and_what_is_shown_is_said(browser: Browser, web_proce
         await expect(page.get_by_role("button", name="5 min", exact=True)).to_have_attribute("aria-pressed", "true")
         for name in ("1 min", "1 h", "Day"):
             async with page.expect_response(lambda answer: "/api/chart/AAPL" in answer.url):
-                await page.get_by_role("button", name=name, exact=True).click()
+                await push(page.get_by_role("button", name=name, exact=True))
             await expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
         await expect(chart).to_have_attribute("aria-label", words("highest 250.00", "long 1 open at 150.25"))
         await page.reload()
@@ -254,11 +254,11 @@ def test_the_accounts_pane_can_be_put_away(browser: Browser, web_process: WebPro
         button = page.get_by_role("button", name="Equity", exact=True)
         await expect(button).to_have_attribute("aria-pressed", "true")
         await expect(page.locator("#chart tr")).to_have_count(6)  # three panes, two lines between them, the axis
-        await button.click()
+        await push(button)
         await expect(page.locator("#chart tr")).to_have_count(4)
         await page.reload()
         await expect(button).to_have_attribute("aria-pressed", "false")
-        await button.click()
+        await push(button)
         await expect(page.locator("#chart tr")).to_have_count(6)
 
     web_process.tell(session(), ticks(150.0, 151.0), WorthSeen(at(1), 10_000.0, 0.0))

@@ -10,7 +10,7 @@ from playwright.async_api import Page, Route, expect
 
 from actors.messages import Command, RestartChain, TradingState
 from tests.web.builders import held, metrics, session, ticks
-from tests.web.conftest import Browser, WebProcess
+from tests.web.conftest import Browser, WebProcess, push
 from tests.web.test_page import clean
 from web.messages import Answered, Asked, SymbolWish
 
@@ -197,7 +197,7 @@ def test_the_controls_of_a_symbol_ask_for_that_one_alone(browser: Browser, web_p
         await expect(panel.locator(".standing")).to_have_text("AAPL is not locked. Its open LONG of 1 keeps its exits.")
         await panel.get_by_label("Lock until").fill("11:00")
         await panel.get_by_label("Because of").fill("earnings")
-        await panel.get_by_role("button", name="Lock AAPL", exact=True).click()
+        await push(panel.get_by_role("button", name="Lock AAPL", exact=True))
         assert await answered("AAPL is locked") == SymbolWish("lock", "AAPL", "11:00", "dashboard", "earnings")
         await expect(toast).to_have_text("Lock: AAPL is locked.")
         await expect(panel.get_by_label("Because of")).to_have_value("")
@@ -207,21 +207,21 @@ def test_the_controls_of_a_symbol_ask_for_that_one_alone(browser: Browser, web_p
         await expect(panel.locator(".standing")).to_contain_text(
             "AAPL is locked until 11:00 (America/New_York): earnings"
         )
-        await panel.get_by_role("button", name="Unlock AAPL").click()
+        await push(panel.get_by_role("button", name="Unlock AAPL"))  # which a banner moves soon
         assert await answered("AAPL is unlocked") == SymbolWish("unlock", "AAPL", "", "dashboard")
 
-        await panel.get_by_role("button", name="Flatten AAPL").click()
+        await push(panel.get_by_role("button", name="Flatten AAPL"))
         await expect(page.locator("#confirm-text")).to_contain_text("Other symbols go on.")
         await page.get_by_label("Reason, for the log").fill("news")
         await page.get_by_role("button", name="Flatten AAPL now").click()
         assert await answered("1 position closed") == SymbolWish("flatten", "AAPL", "", "dashboard", "news")
 
-        await page.get_by_role("tab", name="MSFT").click()
+        await push(page.get_by_role("tab", name="MSFT"))
         restart = panel.get_by_role("button", name="Restart its strategy")
         await expect(restart).to_be_disabled()
         web_process.tell(metrics(chains={"MSFT": "FAILED: ValueError: a bug"}))
         await expect(panel.locator(".standing")).to_have_text("Its strategy failed: ValueError: a bug.")
-        await restart.click()
+        await push(restart)
         assert await answered("it restarts") == RestartChain("MSFT")
 
     web_process.tell(session("AAPL", "MSFT"), ticks(150.0), metrics(positions=(held(),)))

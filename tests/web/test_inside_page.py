@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.support.live import Bot
 from tests.web.builders import session
-from tests.web.conftest import Browser, WebProcess
+from tests.web.conftest import Browser, WebProcess, push
 from web.messages import Workings
 
 pytestmark = pytest.mark.browser
@@ -20,7 +20,7 @@ FAST = ("--speed", 20, "--seed", 7, "--symbols", "AAPL,MSFT")
 
 async def unfolded(page: Page, name: str) -> Locator:
     panel = page.locator(f"#{name}-panel")
-    await panel.locator("summary").click()
+    await push(panel.locator("summary"))
     return panel
 
 
@@ -37,22 +37,23 @@ def test_the_mock_exchange_is_broken_and_healed_from_the_page_and_the_bot_surviv
 
         mute = panel.locator(".fault", has=page.get_by_role("switch", name="Mute", exact=True))
         await mute.get_by_role("spinbutton").fill("1")
-        await mute.get_by_role("switch").click()
+        await push(mute.get_by_role("switch"), "Space")
         await expect(panel.locator(".said")).to_have_text("Mute on: done.")
         await expect(chip).to_have_text("1 fault on")
         await expect(page.locator("#feed-state")).not_to_have_text("LIVE")  # the bot noticed
-        await panel.get_by_role("switch", name="AAPL").click()
+        await push(panel.get_by_role("switch", name="AAPL"), "Space")
         await expect(chip).to_have_text("1 fault on, AAPL halted")
 
-        await panel.get_by_role("button", name="Heal everything").click()
+        await push(panel.get_by_role("button", name="Heal everything"))
         await expect(chip).to_have_text("all is well")
         await expect(mute.get_by_role("switch")).not_to_be_checked()
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
 
-        await panel.get_by_role("button", name="50\N{MULTIPLICATION SIGN}").click()
+        await push(panel.get_by_role("button", name="50\N{MULTIPLICATION SIGN}"))
         await expect(panel.get_by_role("button", name="50\N{MULTIPLICATION SIGN}")).to_have_attribute(
             "aria-pressed", "true"
         )
+        await expect(panel.locator(".said")).to_have_text("Speed 50\N{MULTIPLICATION SIGN}: done.")  # else it is busy
         await panel.get_by_label("Speed").fill("5000")
         await panel.get_by_label("Speed").press("Enter")
         await expect(panel.locator(".said")).to_contain_text("speed must be above 0 and at most 1000")
@@ -70,26 +71,26 @@ def test_the_log_is_followed_filtered_held_and_unfolded(browser: Browser, tmp_pa
         panel = await unfolded(page, "log")
         lines = panel.locator(".log-line")
         await expect(lines.last).to_contain_text("session.started")
-        await page.get_by_role("button", name="Pause").click()
+        await push(page.get_by_role("button", name="Pause"))
         await expect(lines.filter(has_text="COMMAND pause")).to_have_count(
             1
         )  # it was written after the panel was opened
 
         await panel.get_by_label("Event").fill("command")
         await expect(lines).to_have_count(1)
-        await lines.first.click()
+        await push(lines.first.get_by_role("button"))
         fields = panel.locator(".log-fields")
         await expect(fields).to_contain_text("sourcedashboard")
         await expect(panel.get_by_role("button", name="Held")).to_be_visible()  # one reads
-        await page.get_by_role("button", name="Resume").click()
+        await push(page.get_by_role("button", name="Resume"))
         await expect(page.locator("#toast")).to_have_text("Resume: trading is ACTIVE now.")
         await expect(lines).to_have_count(1)
-        await panel.get_by_role("button", name="Held").click()
+        await push(panel.get_by_role("button", name="Held"))
         await expect(lines).to_have_count(2)
 
         await panel.get_by_label("Event").fill("signal")
         await expect(lines.first).to_contain_text(re.compile("SIGNAL (LONG|SHORT)"))
-        await lines.first.click()
+        await push(lines.first.get_by_role("button"))
         await expect(fields.get_by_role("link")).to_have_attribute("href", re.compile("^#decision=[0-9]+"))
         await panel.get_by_label("Symbol").fill("NONE")
         await expect(panel).to_contain_text("no line matches")

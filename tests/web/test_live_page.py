@@ -14,7 +14,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import PATIENCE_S, Bot
-from tests.web.conftest import Browser, Visit
+from tests.web.conftest import Browser, Visit, push
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -58,9 +58,9 @@ async def until(bot: Bot, true: Callable[[dict[str, Any]], object]) -> dict[str,
 
 async def press(page: Page, command: str) -> None:
     """Press a button of the header, and confirm what asks."""
-    await page.locator(f'[data-command="{command}"]').click()
+    await push(page.locator(f'[data-command="{command}"]'))
     if command in ("halt", "flatten"):
-        await page.locator("#confirm-yes").click()
+        await push(page.locator("#confirm-yes"))
 
 
 def test_ticks_move_and_a_trade_appears_as_a_row_and_as_marks(browser: Browser, trading: Bot) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.support.bots import EAGER
 from tests.support.live import Bot
-from tests.web.conftest import Browser
+from tests.web.conftest import Browser, push
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -77,10 +77,9 @@ def test_the_page_reads_no_name_that_the_server_does_not_send(browser: Browser, 
         await page.reload()
         for summary in await page.locator("main details > summary").all():
             if await summary.is_visible():
-                await summary.press("Enter")
+                await push(summary)
         await expect(page.locator("#said")).to_have_text(re.compile("^(AAPL|MSFT) closed, "))
-        link = page.locator("#trade-rows a").first
-        await link.press("Enter")
+        await push(page.locator("#trade-rows a").first)
         await expect(page.locator("#box-exit-readings")).to_be_visible()
         assert await missing(page) == []
 

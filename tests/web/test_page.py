@@ -37,7 +37,7 @@ from tests.web.builders import (
     state,
     ticks,
 )
-from tests.web.conftest import Browser, Visit, WebProcess
+from tests.web.conftest import Browser, Visit, WebProcess, push
 from web.assets import CHART_LIBRARY, STATIC
 from web.messages import Answered, Asked, OperatorSeen, OperatorsSeen, QueueSeen, SymbolWish
 
@@ -306,7 +306,7 @@ def test_what_is_locked_is_shown_with_its_end_and_reason_and_can_be_unlocked(
         banners = page.locator("#banners")
         await expect(banners).to_contain_text("AAPL is locked until 11:00 (America/New_York): earnings.")
         await expect(banners).to_contain_text("MSFT is halted: its profit of the day was -51.00.")
-        await banners.get_by_role("button", name="Unlock").click()
+        await push(banners.get_by_role("button", name="Unlock"))
         asked = await asyncio.to_thread(web_process.next_message)
         assert isinstance(asked, Asked)
         assert asked.command == SymbolWish("unlock", "AAPL", "", "dashboard")
@@ -339,7 +339,7 @@ def test_a_strategy_that_does_not_run_as_it_should_is_shown_with_its_reason_and_
             await expect(page.locator("#banners")).to_contain_text(banner)
             await expect(mark).to_have_text(chain.partition(":")[0])
             await expect(button).to_have_count(int(chain.startswith(("FAILED", "REMOVED"))))
-        await button.click()
+        await push(button)
         asked = await asyncio.to_thread(web_process.next_message)
         assert isinstance(asked, Asked)
         assert asked.command == RestartChain("AAPL")
@@ -395,7 +395,7 @@ def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_pr
     of_rest = {"symbols": ["AAPL", "MSFT"]}
 
     async def scenario(page: Page) -> None:
-        await page.locator("#strategy-panel > details > summary").click()
+        await push(page.locator("#strategy-panel > details > summary"))
         await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
         await expect(page.locator("#parameters div").last).to_have_text("slow215 to 400")
         cells = page.locator("#metric-rows td")
@@ -407,7 +407,7 @@ def test_what_a_strategy_declares_and_measures_is_shown(browser: Browser, web_pr
         several = {"mine": named, "default": of_rest}
         web_process.tell(metrics(seconds=8, summary={"parameters": declared, "strategies": several}))
         await expect(page.locator("#parameters div").first).to_have_text("fast12 (default 9)2 to 100")
-        await page.get_by_role("tab", name="NVDA").click()
+        await push(page.get_by_role("tab", name="NVDA"))
         await expect(page.locator("#parameters div")).to_have_text(["look215 to 400"])
         web_process.tell(metrics(seconds=9))  # of strategies that declare nothing
         await expect(page.locator("#strategy-panel")).to_be_hidden()
@@ -425,9 +425,9 @@ def test_operators_are_folded_until_one_wants_to_see_them(browser: Browser, web_
     async def scenario(page: Page) -> None:
         await expect(page.locator("#strategy-panel")).to_be_visible()
         await expect(page.locator("#operator-rows")).to_be_hidden()
-        await page.locator("#strategy-panel > details > summary").click()
+        await push(page.locator("#strategy-panel > details > summary"))
         await expect(page.locator("#operator-rows")).to_be_hidden()
-        await page.locator("#operators summary").click()
+        await push(page.locator("#operators summary"))
         cells = page.locator("#operator-rows td")
         await expect(cells).to_have_text(
             ["window, momentum", "86 /s", "2.5 \u00b5s", "0", "151.19", "mine", "\u2013", "\u2013", "3", "\u2013"]
@@ -446,7 +446,7 @@ def test_queues_are_shown_with_what_is_taken_of_their_bounds_and_what_was_droppe
         await expect(page.locator("#queues li")).to_have_text(
             ["gate3 of 10,000 inputs", "dashboard pipe2.5 of 4 MiB7 dropped", "browser0 of 64 sendings"]
         )
-        await page.locator("#session-panel summary").click()
+        await push(page.locator("#session-panel summary"))
         await expect(page.locator("#queues")).to_be_visible()
         await page.set_viewport_size({"width": 390, "height": 800})
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -30,6 +30,13 @@ async def focused(page: Page) -> str:
     return str(await page.evaluate("document.activeElement.textContent.trim()"))
 
 
+async def leave(page: Page) -> None:
+    """Close the dialog; what has the focus in it keeps that for a moment, and the page's keys do nothing meanwhile."""
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog[open]")).to_have_count(0)
+    await expect(page.locator("dialog :focus")).to_have_count(0)
+
+
 async def icon(page: Page) -> str:
     return unquote(await page.locator('link[rel="icon"]').get_attribute("href") or "")
 
@@ -45,7 +52,7 @@ def test_by_the_keyboard_alone_one_gets_from_loading_to_halt_and_back(
         await page.keyboard.press("Tab")
         assert await focused(page) == "Skip to the dashboard"
         await page.keyboard.press("Enter")
-        assert await page.evaluate("document.activeElement.id") == "main"
+        await expect(page.locator("#main")).to_be_focused()
         await page.keyboard.press("h")
         await expect(page.get_by_role("dialog", name="Halt trading?")).to_be_visible()
         for _ in range(10):
@@ -57,6 +64,7 @@ def test_by_the_keyboard_alone_one_gets_from_loading_to_halt_and_back(
         web_process.tell(state(TradingState.HALTED))
         await expect(page.locator("#trading-state")).to_have_text("HALTED")
         await expect(page.locator("#said-now")).to_have_text("Trading is halted.")
+        await expect(page.get_by_role("button", name="Resume")).to_be_enabled()  # before that the key does nothing
         await page.keyboard.press("r")
         assert (await asyncio.to_thread(web_process.next_command, "trading is ACTIVE now")).name == "resume"
         web_process.tell(state(TradingState.ACTIVE))
@@ -93,20 +101,19 @@ def test_the_sheet_tells_the_keys_and_keys_do_nothing_while_it_is_open_or_somebo
         await expect(sheet).to_contain_text("Halt, after a confirmation")
         await page.keyboard.press("h")
         await expect(page.get_by_role("dialog", name="Halt trading?")).to_be_hidden()
-        await page.keyboard.press("Escape")
+        await leave(page)
         await expect(sheet).to_be_hidden()
         await page.keyboard.press("f")
-        await page.get_by_label("Reason, for the log").fill("")
-        await page.get_by_label("Reason, for the log").press_sequentially("help?")
-        await expect(page.get_by_label("Reason, for the log")).to_have_value("help?")
+        reason = page.get_by_label("Reason, for the log")
+        await reason.fill("")
+        await reason.press_sequentially("help?")
+        await expect(reason).to_have_value("help?")
         await expect(sheet).to_be_hidden()
-        await page.keyboard.press("Escape")
+        await leave(page)
         await page.keyboard.press("Control+p")
-        await page.keyboard.press("g")
-        await page.keyboard.press("t")
-        assert await page.evaluate("document.activeElement.matches('.trades-panel')")
-        await page.keyboard.press("g")
-        await page.keyboard.press("l")
+        await page.keyboard.type("gt")  # together: keys that are too far apart are not one
+        await expect(page.locator(".trades-panel")).to_be_focused()
+        await page.keyboard.type("gl")
         await expect(page.locator("#log-panel details")).to_have_attribute("open", "")  # unfolded, too
 
     busy(web_process)
@@ -287,7 +294,7 @@ def test_fills_are_said_politely_and_notified_where_that_is_wanted(browser: Brow
         assert await page.evaluate("window.told") == []  # it is off by default
         await page.keyboard.press("?")
         await page.get_by_label("Notification").check()
-        await page.keyboard.press("Escape")
+        await leave(page)
         web_process.tell(state(TradingState.HALTED))
         await expect(page.locator("#said-now")).to_have_text("Trading is halted.")
         assert await page.evaluate("window.told") == ["Trading is halted."]

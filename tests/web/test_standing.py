@@ -12,7 +12,7 @@ from actors.messages import FeedChanged, FeedState, OrderChanged, OrderSubmitted
 from actors.orders import OrderRole, OrderSide, OrderStatus, SubmitOrder
 from pipeline.events import Reading, Side
 from tests.web.builders import at, blocked, feed, gauges, held, metrics, opened, session, signal, ticks
-from tests.web.conftest import Browser, Visit, WebProcess
+from tests.web.conftest import Browser, Visit, WebProcess, push
 from web.messages import Heard, NoEntry
 
 pytestmark = pytest.mark.browser
@@ -131,10 +131,10 @@ def test_every_open_position_has_a_row_whatever_symbol_is_shown(browser: Browser
         await expect(page.locator("#daily-pnl-detail")).to_contain_text("realised \u2212$10.00")
         await expect(page.locator("#day-limit")).to_contain_text("$370.05 left until \u2212$500.00")
         await expect(page.locator("#day .day-bar")).to_have_attribute("aria-valuenow", "26")
-        await page.get_by_role("tab", name="TSLA").click()
+        await push(page.get_by_role("tab", name="TSLA"))
         await expect(rows).to_have_count(2)
         assert "Flat:" not in await page.locator("main").inner_text()
-        await rows.nth(1).get_by_role("button").click()
+        await push(rows.nth(1).get_by_role("button"))
         await expect(page.get_by_role("tab", name="MSFT")).to_have_attribute("aria-selected", "true")
         await expect(rows.nth(1)).to_have_attribute("aria-current", "true")
         web_process.tell(metrics())
@@ -156,7 +156,7 @@ def test_the_sentence_of_the_symbol_that_is_shown_says_why_it_is_not_entered(
         await expect(page.get_by_role("tab", name="AAPL")).to_have_attribute(
             "title", re.compile("No entry: cooling down")
         )
-        await page.get_by_role("tab", name="MSFT").click()
+        await push(page.get_by_role("tab", name="MSFT"))
         await expect(page.locator("#why")).to_have_text("No entry: range 9 of 10 bp, a near miss")
         await expect(page.locator(".gauge")).to_have_attribute("data-near", "true")
         await expect(page.locator(".gauge-value")).to_have_text("9.0 bp at least 10.0 bp")
@@ -186,10 +186,10 @@ def test_a_decision_is_followed_to_its_end_and_the_list_can_be_filtered(
         await expect(rows.nth(2)).to_contain_text("filled 3 of 5")
         web_process.tell(moved(OrderStatus.CANCELED, 3, 5))
         await expect(rows.nth(2)).to_contain_text("filled 3 of 5, the rest canceled")
-        await page.get_by_role("button", name="Refused").click()
+        await push(page.get_by_role("button", name="Refused"))
         await expect(rows).to_have_count(1)
         await expect(rows).to_contain_text("refused: cooling down")
-        await page.get_by_role("button", name="Filled", exact=True).click()
+        await push(page.get_by_role("button", name="Filled", exact=True))
         await expect(rows).to_contain_text("the rest canceled")
 
     web_process.tell(
