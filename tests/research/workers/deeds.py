@@ -1,4 +1,7 @@
-"""What the tests give workers to do: at module level, so that another process finds it."""
+"""What the tests give workers to do: at module level, so that another process finds it.
+
+Each worker loads it, and there are dozens of them: what only a test needs is in `sweeping.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,11 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from research.engine.exact import ExactEngine
-from research.engine.port import Chosen, Engine, Outcome
-from research.sweeps import tables
-from research.sweeps.space import space_of
-from research.sweeps.sweep import Question, Sweep
+from research.engine.port import Outcome
 from service.settings import Settings
-from tests.support.market import tape
-from tests.support.random_tapes import seeded_tape
 
 
 class Work(NamedTuple):
@@ -93,21 +91,3 @@ class Dying(ExactEngine):
             trace.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return found + super().decide(tape, settings[half:])
-
-
-def sweep(folder: Path, engine: Engine | None, on: str, jobs: int, **others: Any) -> dict[str, bytes]:
-    """Sweep over 200 settings on two tapes with an engine, or the compiled one; return the files of the answer."""
-    tapes = [folder / "a.jsonl", folder / "b.jsonl"]
-    for seed, path in enumerate(tapes):
-        path.write_bytes(tape(seeded_tape(seed, 300)))
-    question = Question(
-        tapes=tuple(tapes), space=space_of(["strategy.entry_threshold=0.0002:0.001195:0.000005"]), least=1, check=3,
-        assignments=("strategy.volatility_guard_threshold=0",), engine="exact" if engine else "compiled",
-        on=on, jobs=jobs, **others,
-    )  # fmt: skip
-    out = folder / f"{on}-{jobs}".replace("/", "_")
-    asked = Sweep(question, lambda _: out)
-    if engine is not None:
-        asked.chosen = Chosen(engine, None)
-    tables.write(asked.run())
-    return {name: (out / name).read_bytes() for name in ("results.parquet", "trades.parquet")}

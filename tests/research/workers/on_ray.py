@@ -18,6 +18,7 @@ from research.engine.exact import ExactEngine
 from research.workers.choice import workers_of
 from research.workers.port import Shipped, WorkerLost, Workers
 from tests.research.workers import deeds
+from tests.research.workers.sweeping import sweep
 
 NUMBERS = range(6)
 
@@ -74,9 +75,9 @@ def sweeps(address: str) -> dict[str, Any]:
     """Sweep alone, and on the cluster with workers that are killed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        alone = deeds.sweep(folder, ExactEngine(), "serial", 1)
+        alone = sweep(folder, ExactEngine(), "serial", 1)
         (folder / "traces").mkdir()
-        with_kills = deeds.sweep(folder, deeds.Dying(folder / "traces"), address, 2)
+        with_kills = sweep(folder, deeds.Dying(folder / "traces"), address, 2)
         return {"same": with_kills == alone, "kills": len(list((folder / "traces").iterdir()))}
 
 

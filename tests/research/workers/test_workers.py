@@ -20,6 +20,7 @@ from research.workers.port import AHEAD, ATTEMPTS, WorkerLost, Workers
 from service.data_folder import running
 from service.errors import UserError
 from tests.research.workers import deeds
+from tests.research.workers.sweeping import sweep
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = [("serial", 1), ("threads", 1), ("threads", 3), ("processes", 1), ("processes", 2)]
@@ -117,15 +118,15 @@ def test_tasks_of_killed_workers_are_done_again(tmp_path: Path) -> None:
 
 
 def test_a_sweep_is_the_same_bytes_for_any_number_of_jobs_also_when_workers_are_killed(tmp_path: Path) -> None:
-    alone = deeds.sweep(tmp_path, ExactEngine(), "serial", 1)
+    alone = sweep(tmp_path, ExactEngine(), "serial", 1)
     (tmp_path / "traces").mkdir()
-    assert deeds.sweep(tmp_path, deeds.Dying(tmp_path / "traces"), "processes", 2) == alone
+    assert sweep(tmp_path, deeds.Dying(tmp_path / "traces"), "processes", 2) == alone
     assert len(list((tmp_path / "traces").iterdir())) == 2
 
 
 def test_a_compiled_sweep_is_the_same_bytes_from_threads(tmp_path: Path) -> None:
-    alone = deeds.sweep(tmp_path, None, "serial", 1)
-    assert deeds.sweep(tmp_path, None, "threads", 4) == alone
+    alone = sweep(tmp_path, None, "serial", 1)
+    assert sweep(tmp_path, None, "threads", 4) == alone
 
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(tmp_path: Path) -> None:
