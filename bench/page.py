@@ -242,7 +242,7 @@ def bot(options: Options, *arguments: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", "from service.cli import main; main()", "run", *more, *arguments],
         cwd=mkdtemp(dir=options.folder),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MICROBOT_DATA_DIR": "data"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

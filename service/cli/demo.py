@@ -40,7 +40,9 @@ def demo(
         options = RunOptions(data_dir=Path(folder), recorded=False, duration_s=duration, open_browser=open_browser)
         options.check()
         logs.configure(effective.log, zone=effective.risk.timezone)
-        terminal.say(f"a demo, whose book is gone when it ends: Ctrl-C (other commands: --data-dir {folder})")
+        terminal.say(
+            f"demo: Ctrl-C ends it, and nothing of it is kept (until then, for other commands: --data-dir {folder})"
+        )
         try:
             with outlet.nobody_waits(), outlet.prints_aside():
                 outcome = running_bot.run(effective, options, terminal.say)

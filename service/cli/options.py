@@ -66,7 +66,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="What the bot keeps. [./data where it holds a journal, else the system's: `microbot config`]",
+        help="What the bot keeps. [./data where it holds a journal, else the system's]",
         parser=folder,
         default_factory=_usual_folder,
         show_default=False,
