@@ -13,6 +13,7 @@ import typer
 from service import outlet
 from service.cli.options import Assignments, Config, DataDir, Json, Strategy, TrustOption
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.visible import visible, visible_json
 
 
@@ -100,7 +101,7 @@ def sweep(
             "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
             f"{refused}. Please report it; --engine exact decides it through the core"
         )
-        raise typer.Exit(1) from None
+        raise typer.Exit(ExitCode.FAILED) from None
     except KeyboardInterrupt:
         terminal.say(f"stopped; what was decided is kept in {asked.folder}: the same command goes on from there")
         raise

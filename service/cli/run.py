@@ -11,7 +11,6 @@ import typer
 
 from service import outlet
 from service.cli.options import (
-    STRATEGY_FAILED,
     Assignments,
     Config,
     DataDir,
@@ -24,6 +23,7 @@ from service.cli.options import (
     names,
 )
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.venues import Venue
 
 if TYPE_CHECKING:
@@ -80,6 +80,12 @@ OnExitOption = Annotated[
 Live = Annotated[
     bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
 ]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account", metavar="NUMBER", help="At --venue alpaca: trade in this account only; --live asks no more."
+    ),
+]
 Watch = Annotated[
     bool, typer.Option("--watch", help="Of --strategy: when the file is saved, go on with what it holds then.")
 ]
@@ -109,6 +115,7 @@ def run(
     duration: Duration = None,
     on_exit: OnExitOption = None,
     live: Live = False,
+    account: Account = None,
     open_browser: Open = False,
     fail_fast: FailFast = False,
     watch: Watch = False,
@@ -136,6 +143,7 @@ def run(
         duration_s=duration,
         on_exit=on_exit,
         live=live,
+        account=account.strip() if account is not None else None,
         open_browser=open_browser,
         data_dir=data_dir,
         fresh=fresh,
@@ -185,9 +193,9 @@ def _start(
         outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure or outcome.record_failure:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED if outcome.refused else ExitCode.FAILED)
     if replaying.failed(outcome.summary):
-        raise typer.Exit(STRATEGY_FAILED)
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)
 
 
 def _settings_for(

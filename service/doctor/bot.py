@@ -40,14 +40,13 @@ def look(data_dir: Path) -> Standing:
     claimed, published = running.is_claimed(data_dir), running.find(data_dir)
     if not claimed or published is None:
         return Standing(claimed, published)
-    secret = web_secret.headers(data_dir)
-    health = _get(published, "/healthz", secret)
-    state = _get(published, "/api/state", secret) or {}
+    health = ask(data_dir, published, "/healthz")
+    state = ask(data_dir, published, "/api/state") or {}
     feed, trading, session = (state.get(name) or {} for name in ("feed", "state", "session"))
     return Standing(
         claimed,
         published,
-        _is_there(published.pid),
+        is_there(published.pid),
         health,
         str(session.get("feed", "")),
         str(feed.get("state", "")),
@@ -86,7 +85,8 @@ def judge(standing: Standing, data_dir: Path) -> Finding:
     )
 
 
-def _is_there(pid: int) -> bool:
+def is_there(pid: int) -> bool:
+    """Whether a process of this machine has this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -96,7 +96,9 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _get(published: running.Running, path: str, headers: dict[str, str]) -> dict[str, Any] | None:
+def ask(data_dir: Path, published: running.Running, path: str) -> dict[str, Any] | None:
+    """Ask a bot's dashboard, as one who knows its secret; None without an answer."""
+    headers = web_secret.headers(data_dir)
     try:
         try:
             answer = published.open(urllib.request.Request(f"{published.dashboard}{path}", headers=headers), _ANSWER_S)
