@@ -28,6 +28,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     record: Path | None = None  # None: in the archive
     recorded: bool = True
     duration_s: float | None = None
+    watchdog_s: float | None = None  # real seconds that the loop may be stuck before the process ends by itself
     on_exit: str | None = None  # "flatten" or "keep"; None: flatten what is simulated, ask or keep at a broker
     ask: Callable[[str, Callable[[], bool]], str] | None = None  # puts a question to the person, unless it is late
     live: bool = False  # real money
@@ -43,6 +44,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         """Raise UserError where two options exclude each other, or one has no meaning."""
         if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
             raise UserError(f"--duration wants a number of seconds above 0, not {self.duration_s:g}")
+        if self.watchdog_s is not None and not 1 <= self.watchdog_s <= 3600:
+            raise UserError(f"--watchdog wants a number of seconds from 1 to 3600, not {self.watchdog_s:g}")
         if not 0 < self.speed < float("inf"):
             raise UserError(f"--speed wants a number above 0, not {self.speed:g}")
         if self.venue is not None and self.feed is not None:

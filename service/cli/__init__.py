@@ -10,7 +10,7 @@ import typer
 
 from service import outlet
 from service.cli import bot, exchange, hash_secret, journal, new_strategy, recorded, run, service, upkeep
-from service.errors import UserError
+from service.errors import NotNow, UserError
 from service.exit_codes import ExitCode
 from service.version import VERSION
 from service.visible import visible
@@ -91,6 +91,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _call(arguments: list[str] | None) -> int:
     try:
         code = app(args=arguments, prog_name="microbot", standalone_mode=False)
+    except NotNow as error:
+        _refuse(str(error), ExitCode.FAILED)
     except UserError as error:
         _refuse(str(error))
     except _Misused as error:
@@ -102,6 +104,6 @@ def _call(arguments: list[str] | None) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _refuse(sentence: str) -> NoReturn:
+def _refuse(sentence: str, code: ExitCode = ExitCode.REFUSED) -> NoReturn:
     print(f"microbot: {visible(sentence)}", file=sys.stderr)
-    raise SystemExit(ExitCode.REFUSED) from None
+    raise SystemExit(code) from None

@@ -71,6 +71,10 @@ NoRecord = Annotated[bool, typer.Option("--no-record", help="Record nothing: the
 Duration = Annotated[
     float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
 ]
+Watchdog = Annotated[
+    float | None,
+    typer.Option("--watchdog", metavar="SECONDS", help="End, with exit code 1, where the core is stuck for so long."),
+]
 OnExitOption = Annotated[
     OnExit | None,
     typer.Option(
@@ -113,6 +117,7 @@ def run(
     record: Record = None,
     no_record: NoRecord = False,
     duration: Duration = None,
+    watchdog: Watchdog = None,
     on_exit: OnExitOption = None,
     live: Live = False,
     account: Account = None,
@@ -141,6 +146,7 @@ def run(
         record=record,
         recorded=not no_record,
         duration_s=duration,
+        watchdog_s=watchdog,
         on_exit=on_exit,
         live=live,
         account=account.strip() if account is not None else None,

@@ -96,7 +96,7 @@ def install(
     system = _is_system(system, compose=compose)
     plan = _plan(run, name, run_as, env_file, watchdog, system=system)
     files = _files(plan, wheel, system=system, compose=compose)
-    folder = (into or (Path.cwd() if compose else _folder_of_units(os.environ, system=system))).absolute()
+    folder = (into or (Path.cwd() if compose else _folder_of_units(os.environ, system=system))).resolve()
     if not force:
         for file in files:
             _check_not_another(folder / file.name, file.text)

@@ -47,7 +47,7 @@ def compose(plan: Plan) -> str:
 
 
 def _compose(plan: Plan) -> Iterator[str]:
-    words = ["run", *plan.run, "--data-dir", _DATA, "--log-dir", _LOGS]
+    words = ["run", *plan.run, "--data-dir", _DATA, "--log-dir", _LOGS, "--watchdog", f"{plan.watchdog_s:g}"]
     if plan.web_is_local:  # of the container alone, which nobody outside would reach
         words += ["--set", "web.host=0.0.0.0"]
         if not plan.web_has_secret:
@@ -72,7 +72,7 @@ def _compose(plan: Plan) -> Iterator[str]:
     yield "    restart: unless-stopped # also after a reboot of the host"
     yield f'    ports: ["127.0.0.1:{plan.web_port}:{plan.web_port}"]'
     yield "    volumes:"
-    yield f"      - {_text(f'{plan.folder}:{_FOLDER}:ro')}"
+    yield f"      - {{type: bind, source: {_text(plan.folder)}, target: {_FOLDER}, read_only: true}}"
     yield f"      - data:{_DATA}"
     yield f"      - logs:{_LOGS}"
     yield "    healthcheck:"

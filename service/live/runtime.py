@@ -36,7 +36,7 @@ from service.live.service_manager import Beat, ServiceManager
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
-from service.live.stopping import Guarded
+from service.live.stopping import Guarded, StuckWatch
 from service.live.telemetry import Telemetry
 from service.options import Outcome
 from service.settings import as_layer
@@ -131,6 +131,10 @@ class Runtime:
         await self._start_web(stack)
         self.out.gate.beat()
         driving.set()  # from here on a strategy may get stuck
+        if (limit_s := self.parts.plan.options.watchdog_s) is not None:
+            watch = StuckWatch(lambda: self.out.gate.silent_s, limit_s, self.host.stuck.leave)
+            watch.start()
+            stack.callback(watch.stop)
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self._take_hours))
@@ -153,8 +157,11 @@ class Runtime:
         where = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{settings.scheme}://{where}:{self.web.port}{settings.base}"
         self.host.claimed.publish(url, settings.tls_cert)
-        address = web_secret.address(url, web_secret.shown(settings, self.host.secret))
+        shown = web_secret.shown(settings, self.host.secret)
+        address = web_secret.address(url, shown if options.ask is not None else "")
         self.host.say(f"dashboard: {address}")
+        if shown and options.ask is None:  # what nobody reads now may be a log, which others read later
+            self.host.say(f"its secret is in {web_secret.file_of(options.data_dir)}")
 
         def open_browser() -> None:
             opened = False

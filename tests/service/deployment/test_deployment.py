@@ -70,7 +70,8 @@ def test_a_container_is_not_root_writes_two_volumes_and_is_asked_whether_it_is_w
     said = json.loads(found["command"])
     assert said[:5] == ["run", "--venue", "alpaca", "--symbols", "A$$B"]
     assert said[5:9] == ["--data-dir", "/data", "--log-dir", "/logs"]
-    assert said[9:] == ["--set", "web.host=0.0.0.0", "--set", 'web.secret="auto"']
+    assert said[9:11] == ["--watchdog", "30"]
+    assert said[11:] == ["--set", "web.host=0.0.0.0", "--set", 'web.secret="auto"']
     assert (found["user"], found["read_only"]) == ('"10001:10001"', "true")
     assert found["stop_grace_period"] == f"{STOP_S}s"
     assert '["CMD", "microbot", "status", "--data-dir", "/data"]' in text
