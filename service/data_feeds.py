@@ -14,7 +14,7 @@ from actors.brokers.alpaca import codec
 from actors.brokers.alpaca.messages import Answer
 from actors.brokers.alpaca.settings import REFUSED_KEYS
 from actors.feeds.addresses import shown
-from service.errors import UserError
+from service.errors import NotNow, UserError
 from service.options import RunOptions
 from service.venues import KEY, SECRET, Venue
 
@@ -72,8 +72,8 @@ def checked(name: str, options: RunOptions) -> RunOptions:
     return msgspec.structs.replace(options, symbols=(TEST_SYMBOL,))
 
 
-class Unasked(UserError):
-    """Raised where the venue does not say what the plan has."""
+class Unasked(NotNow):
+    """Raised where the venue does not say what the plan has: it may be asked again."""
 
 
 async def best(options: RunOptions, environment: Mapping[str, str]) -> DataFeed:

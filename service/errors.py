@@ -12,6 +12,10 @@ class UserError(Exception):
     """Bad input: the command line prints the sentence and exits with code 2, without a traceback."""
 
 
+class NotNow(UserError):
+    """What cannot work now, and may later: said likewise, with an exit code after which a service tries again."""
+
+
 class Stopped(Exception):
     """Asked to stop while still starting."""
 

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +59,10 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
     know(Context(zone))
     logger.remove()
     terminal = terminal or sys.stderr
-    logger.add(terminal, level=settings.level, format=_terminal_line, colorize=None, diagnose=False, catch=True)
+    to_journal = is_journal(terminal, os.environ)
+    line = _journal_line if to_journal else _terminal_line
+    colorize = not to_journal and _wants_colors(terminal, os.environ)
+    logger.add(terminal, level=settings.level, format=line, colorize=colorize, diagnose=False, catch=True)
 
     def tell(sentence: str) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -77,7 +80,27 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
 def on_terminal() -> None:
     """Send logs to the terminal alone, from INFO on."""
     logger.remove()
-    logger.add(sys.stderr, level="INFO", format=_terminal_line, diagnose=False)
+    colorize = _wants_colors(sys.stderr, os.environ)
+    logger.add(sys.stderr, level="INFO", format=_terminal_line, colorize=colorize, diagnose=False)
+
+
+def is_journal(stream: Any, environment: Mapping[str, str]) -> bool:
+    """Whether a stream goes to systemd's journal, by device and inode, as sd-journal has it (JOURNAL_STREAM)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _wants_colors(stream: Any, environment: Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal that shows colors, and its user wants them (no-color.org)."""
+    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
+        return False
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
 
 
 def _name(record: Any) -> str:
@@ -111,6 +134,20 @@ def _terminal_line(record: Any) -> str:
         # Indented, so that nothing in it can be taken for another line of the log.
         extra["_exception"] = "\n".join(f"  {visible(line)}" for line in told if line) + "\n"
     return "[{extra[_at]}] - {extra[_name]} - <level>{level}</level> - {extra[_message]}\n{extra[_exception]}"
+
+
+_PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+"""Levels as syslog(3) numbers them: the journal takes such a number off the beginning of a line."""
+
+
+def _journal_line(record: Any) -> str:
+    """Write a line for the journal, which has a time and a level of its own; a traceback's lines have the same one."""
+    extra, priority = record["extra"], f"<{_PRIORITIES.get(record['level'].name, 6)}>"
+    told = [f"{_name(record)} - {record['message']}"]
+    if record["exception"] is not None:
+        told += [f"  {line}" for line in "".join(traceback.format_exception(*record["exception"])).split("\n") if line]
+    extra["_journal"] = "".join(f"{priority}{visible(line)}\n" for line in told)
+    return "{extra[_journal]}"
 
 
 _FIRST = ("logger", "event", "venue_ts")  # fields that have a place of their own

@@ -28,10 +28,11 @@ class RunOptions(msgspec.Struct, frozen=True):
     record: Path | None = None  # None: in the archive
     recorded: bool = True
     duration_s: float | None = None
+    watchdog_s: float | None = None  # real seconds that the loop may be stuck before the process ends by itself
     on_exit: str | None = None  # "flatten" or "keep"; None: flatten what is simulated, ask or keep at a broker
     ask: Callable[[str, Callable[[], bool]], str] | None = None  # puts a question to the person, unless it is late
     live: bool = False  # real money
-    account: str = ""  # the number of the account that real money is in, as it was typed
+    account: str | None = None  # the number of the only one to trade in; of --live asked for, where it is not given
     open_browser: bool = False
     data_dir: Path = Path("data")
     fail_fast: bool = False  # end with the first failure of a strategy
@@ -43,6 +44,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         """Raise UserError where two options exclude each other, or one has no meaning."""
         if self.duration_s is not None and not 0 < self.duration_s < float("inf"):
             raise UserError(f"--duration wants a number of seconds above 0, not {self.duration_s:g}")
+        if self.watchdog_s is not None and not 1 <= self.watchdog_s <= 3600:
+            raise UserError(f"--watchdog wants a number of seconds from 1 to 3600, not {self.watchdog_s:g}")
         if not 0 < self.speed < float("inf"):
             raise UserError(f"--speed wants a number above 0, not {self.speed:g}")
         if self.venue is not None and self.feed is not None:
@@ -59,8 +62,14 @@ class RunOptions(msgspec.Struct, frozen=True):
             raise UserError("--watch goes with --strategy: it is that file which is watched")
         if self.watch and self.live:
             raise UserError("--watch and --live exclude each other: what trades real money is not replaced in flight")
-        if self.live and self.ask is None:
-            raise UserError("--live asks for the number of the account: start it on a terminal")
+        if self.account is not None and self.venue is not Venue.ALPACA:
+            raise UserError("--account goes with --venue alpaca: nothing else trades in an account")
+        if self.account == "":
+            raise UserError("--account wants the number of the account, and it is empty")
+        if self.live and self.ask is None and self.account is None:
+            raise UserError(
+                "--live asks for the number of the account: start it on a terminal, or give it with --account NUMBER"
+            )
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -71,6 +80,7 @@ class Outcome(msgspec.Struct, frozen=True):
     record: Path | None
     record_failure: str = ""  # why the recording is not whole
     failure: str = ""  # of the core, or of a feed that cannot go on; empty after an orderly stop
+    refused: bool = False  # it failed by what it was told, and would again
     sessions: int = 1  # that were recorded, one after the other
 
 

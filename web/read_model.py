@@ -81,7 +81,7 @@ _SECTIONS_SHOWN = ("strategy", "risk", "execution")
 """The settings that may leave the process: how it trades. Others may hold a venue's keys."""
 
 _ONLY_NOTICED: tuple[type, ...] = (
-    *(AccountOpened, BrokerChanged, ChainFailed, ChainRemoved, ChainRestarted, DayStarted, OrderRejected),
+    *(AccountOpened, ChainFailed, ChainRemoved, ChainRestarted, DayStarted, OrderRejected),
     *(StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
 )
 """What changes nothing that is shown but the list of events."""
@@ -117,6 +117,7 @@ class ReadModel:
             ChainLate: self._chain_late,
             DiskSeen: self._noticed,
             **dict.fromkeys(_ONLY_NOTICED, self._noticed),
+            BrokerChanged: self._broker_changed,
             BurstBlocked: self._burst_blocked,
             FeedChanged: self._feed_changed,
             SymbolStale: self._symbol_stale,
@@ -142,6 +143,7 @@ class ReadModel:
         self._worth_since = math.inf  # the first second of it that has changed
         self.heard = Heard()  # how old the news is, as of the bot's last report
         self._feed = FeedChanged(FeedState.CONNECTING)
+        self._broker: BrokerChanged | None = None  # None where fills are simulated
         self._stale: dict[str, str] = {}  # symbols that are, and why
         self._state: dict[str, Any] = _state_data(TradingState.ACTIVE, "", 0)
         # What has not been told to the event stream yet, beside what is untold of each of those above.
@@ -190,6 +192,7 @@ class ReadModel:
             "session": _session_data(self._session) if self._session is not None else None,
             "now": self._now,
             "feed": self._feed_data(),
+            "broker": _broker_data(self._broker) if self._broker is not None else None,
             "state": self._state,
             **(self._metrics_data() if look is None else self._common_metrics()),
             "funnel": self._summary["funnel"],
@@ -430,6 +433,10 @@ class ReadModel:
         self._changed.add("feed")
         self._noticed(message)
 
+    def _broker_changed(self, message: BrokerChanged) -> None:
+        self._broker = message
+        self._noticed(message)
+
     def _symbol_stale(self, message: SymbolStale) -> None:
         self._changed.add("feed")
         if not message.stale:
@@ -448,6 +455,10 @@ class ReadModel:
 
 def _state_data(state: TradingState, reason: str, ts: int, no_resume: str = "") -> dict[str, Any]:
     return {"state": state.value, "reason": reason, "ts": ts, "no_resume": no_resume}
+
+
+def _broker_data(broker: BrokerChanged) -> dict[str, Any]:
+    return {"state": broker.state.value, "reason": broker.reason}
 
 
 def _session_data(session: SessionStarted) -> dict[str, Any]:

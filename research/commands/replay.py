@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from service.cli import engines, recorded
-from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
+from service.cli.options import Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
 from service.errors import UserError
+from service.exit_codes import ExitCode
 
 
 def replay(
@@ -63,4 +64,4 @@ def replay(
     changes = Changes(config, tuple(assignments or ()), strategy)
     found = command.show(tapes, changes, out, data_dir, trust=trust, fail_fast=fail_fast, as_json=as_json)
     if any(session.failures for session in found.sessions):
-        raise typer.Exit(STRATEGY_FAILED)
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)

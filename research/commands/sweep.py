@@ -12,6 +12,7 @@ import typer
 
 from service import outlet
 from service.cli.options import Assignments, Config, DataDir, Json, Strategy, TrustOption
+from service.exit_codes import ExitCode
 from service.extras import needed
 from service.visible import visible, visible_json
 
@@ -101,7 +102,7 @@ def sweep(
             "microbot: REFUSED: the compiled engine decided other than the core, so nothing here is to be believed: "
             f"{refused}. Please report it; --engine exact decides it through the core"
         )
-        raise typer.Exit(1) from None
+        raise typer.Exit(ExitCode.FAILED) from None
     except KeyboardInterrupt:
         terminal.say(f"stopped; what was decided is kept in {asked.folder}: the same command goes on from there")
         raise

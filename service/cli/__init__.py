@@ -9,8 +9,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, configuring, demo, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
-from service.errors import UserError
+from service.cli import (
+    bot,
+    configuring,
+    demo,
+    exchange,
+    hash_secret,
+    journal,
+    new_strategy,
+    recorded,
+    run,
+    service,
+    upkeep,
+)
+from service.errors import NotNow, UserError
+from service.exit_codes import ExitCode
 from service.version import VERSION
 from service.visible import visible
 
@@ -40,7 +53,7 @@ def microbot(
     """Trade short momentum bursts on live ticks, on paper."""
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
-        raise typer.Exit(2)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 _command: Callable[..., None]
@@ -66,6 +79,7 @@ for _command in (
     bot.lock,
     bot.unlock,
     bot.restart,
+    upkeep.status,
     upkeep.doctor,
     configuring.config,
     configuring.init,
@@ -75,6 +89,7 @@ for _command in (
     hash_secret.hash_secret,
 ):
     app.command()(_command)
+app.add_typer(service.app)
 
 _Misused: Any = typer.BadParameter.__mro__[2]  # the base of all that is wrong with a command line
 
@@ -87,17 +102,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             sys.stdout.flush()
         except outlet.OutputGone as error:
             if error.is_left:
-                raise SystemExit(0) from None  # as `head` has it, with enough
+                raise SystemExit(ExitCode.DONE) from None  # as `head` has it, with enough
             print(f"microbot: the output cannot be written: {error.why}", file=sys.stderr)
-            raise SystemExit(1) from None
+            raise SystemExit(ExitCode.FAILED) from None
         except KeyboardInterrupt:
-            raise SystemExit(130) from None
+            raise SystemExit(ExitCode.INTERRUPTED) from None
         raise SystemExit(code)
 
 
 def _call(arguments: list[str] | None) -> int:
     try:
         code = app(args=arguments, prog_name="microbot", standalone_mode=False)
+    except NotNow as error:
+        _refuse(str(error), ExitCode.FAILED)
     except UserError as error:
         _refuse(str(error))
     except _Misused as error:
@@ -105,10 +122,10 @@ def _call(arguments: list[str] | None) -> int:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "microbot"
         _refuse(f"{said[:1].lower()}{said[1:]}; see {command} --help")
     except typer.Abort:
-        return 130
-    return code if isinstance(code, int) else 0
+        return ExitCode.INTERRUPTED
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _refuse(sentence: str) -> NoReturn:
+def _refuse(sentence: str, code: ExitCode = ExitCode.REFUSED) -> NoReturn:
     print(f"microbot: {visible(sentence)}", file=sys.stderr)
-    raise SystemExit(2) from None
+    raise SystemExit(code) from None

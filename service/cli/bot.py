@@ -12,6 +12,7 @@ from service import outlet
 from service.cli.options import DataDir, Json, folder
 from service.data_folder import place
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.visible import visible_json
 
 
@@ -58,7 +59,7 @@ def show_logs(
                 shown = visible_json(msgspec.json.encode(line).decode()) if as_json else logs.for_people(line)
                 print(shown, flush=following)
     except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+        raise typer.Exit(ExitCode.DONE) from None
 
 
 COMMANDS = {

@@ -1,4 +1,4 @@
-"""Options that several commands have, and exit codes."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from service.errors import UserError
 from service.venues import Venue
 
 Feeds = Literal["auto", "iex", "sip", "delayed_sip", "test"]
-
-STRATEGY_FAILED = 3
-"""The exit code of a run or a replay in which a strategy raised."""
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, as TOML.")]
 Assignments = Annotated[

@@ -10,8 +10,9 @@ import typer
 
 from service import outlet
 from service.cli import engines
-from service.cli.options import STRATEGY_FAILED, Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
+from service.cli.options import Assignments, Config, DataDir, FailFast, Json, Strategy, TrustOption
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.visible import visible, visible_json
 
 Engine = Annotated[
@@ -56,7 +57,7 @@ def replay(
     terminal.print_summary(summary, as_json=as_json)
     terminal.say_failures(summary)
     if replaying.failed(summary):
-        raise typer.Exit(STRATEGY_FAILED)
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)
 
 
 def check(
@@ -102,7 +103,7 @@ def check(
             terminal.say_finding(finding)
     if not sound:
         stamps.take_back(data_dir, subject)
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
     stamps.stamp(data_dir, subject, tape, budget_ms)
 
 
@@ -148,7 +149,7 @@ def diff(
         for line in differing.for_people(found):
             print(visible(line))
     if not found.equal:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def sessions(data_dir: DataDir, as_json: Json = None) -> None:

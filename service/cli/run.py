@@ -11,7 +11,6 @@ import typer
 
 from service import outlet
 from service.cli.options import (
-    STRATEGY_FAILED,
     Assignments,
     Config,
     DataDir,
@@ -25,6 +24,7 @@ from service.cli.options import (
 )
 from service.data_folder import place
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.venues import Venue
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ NoRecord = Annotated[bool, typer.Option("--no-record", help="Record nothing: the
 Duration = Annotated[
     float | None, typer.Option("--duration", metavar="SECONDS", help="Stop by itself after so many real seconds.")
 ]
+Watchdog = Annotated[
+    float | None,
+    typer.Option("--watchdog", metavar="SECONDS", help="End, with exit code 1, where the core is stuck for so long."),
+]
 OnExitOption = Annotated[
     OnExit | None,
     typer.Option(
@@ -80,6 +84,12 @@ OnExitOption = Annotated[
 ]
 Live = Annotated[
     bool, typer.Option("--live", help="At --venue alpaca: trade real money; asks for the account's number.")
+]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account", metavar="NUMBER", help="At --venue alpaca: trade in this account only; --live asks no more."
+    ),
 ]
 Watch = Annotated[
     bool, typer.Option("--watch", help="Of --strategy: when the file is saved, go on with what it holds then.")
@@ -109,8 +119,10 @@ def run(
     record: Record = None,
     no_record: NoRecord = False,
     duration: Duration = None,
+    watchdog: Watchdog = None,
     on_exit: OnExitOption = None,
     live: Live = False,
+    account: Account = None,
     open_browser: Open = False,
     fail_fast: FailFast = False,
     watch: Watch = False,
@@ -136,8 +148,10 @@ def run(
         record=record,
         recorded=not no_record,
         duration_s=duration,
+        watchdog_s=watchdog,
         on_exit=on_exit,
         live=live,
+        account=account.strip() if account is not None else None,
         open_browser=open_browser,
         data_dir=data_dir,
         fresh=fresh,
@@ -187,9 +201,9 @@ def _start(
         outcome = running_bot.run(effective, options, terminal.say)
     terminal.print_outcome(outcome, log_file, as_json=as_json)
     if outcome.failure or outcome.record_failure:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED if outcome.refused else ExitCode.FAILED)
     if replaying.failed(outcome.summary):
-        raise typer.Exit(STRATEGY_FAILED)
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)
 
 
 def settings_for(

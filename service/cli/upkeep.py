@@ -24,6 +24,7 @@ from service.cli.options import (
 )
 from service.data_folder import JOURNAL, place
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.options import RunOptions
 from service.venues import Venue
 
@@ -82,11 +83,26 @@ def reconcile(
             terminal.say(
                 "nothing was changed" + ("" if yes else ": `microbot reconcile --accept` takes the account's word")
             )
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.FAILED)
         logs.configure(effective.log, zone=effective.risk.timezone)
         for fact in reconciling.write(options, book, comparison):
             fact_log.log_fact(fact)
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
+
+
+def status(data_dir: DataDir = Path("data"), as_json: Json = None) -> None:
+    """Say how the bot on a data folder is: state, positions, feed, last trade, P/L of the day, version, uptime.
+
+    Exit code 0 if it trades, or could but for the hour or a pause; else 3 no strategy runs, 4 no bot, 5 HALTED, 6 feed
+    or broker down, 7 no answer. That fits a health check.
+    """
+    import time
+
+    from service.doctor import status as standing
+
+    found = standing.look(data_dir, time.time_ns())
+    standing.show(found, as_json=as_json)
+    raise typer.Exit(found.code)
 
 
 def backup(
@@ -129,7 +145,7 @@ def prune(
                 raise UserError(f"to be removed: {old}. On no terminal say --yes")
             if terminal.ask(f"Remove {old}? Type yes: ").strip().lower() != "yes":
                 terminal.say("nothing was removed")
-                raise typer.Exit(1)
+                raise typer.Exit(ExitCode.FAILED)
         if old:
             old = safekeeping.prune(data_dir, at)
     if outlet.for_machines(as_json):
@@ -188,11 +204,11 @@ def doctor(
         if venue is not Venue.ALPACA or live:
             raise UserError("--paper-test goes with --venue alpaca, and never with --live")
         if not _test_on_paper(options, yes=yes, as_json=as_json):
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.FAILED)
         return
     case = examination.Case(options, log_dir, config, tuple(assignments or ()), wait, data_feed)
     if report.show(examination.findings(case, os.environ), as_json=as_json):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _test_on_paper(options: RunOptions, *, yes: bool, as_json: bool | None) -> bool:

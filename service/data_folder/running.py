@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from service.data_folder import web_secret
 from service.errors import UserError, make_folder, writing
 from service.locking import try_lock
 from service.private_files import write_private
+from service.version import VERSION
 
 _FILE = "running.json"
 _LOCK = "running.lock"
@@ -42,6 +44,8 @@ class Running(msgspec.Struct, frozen=True):
     control: str = ""  # where the gate takes halt and flatten, as host:port
     token: str = ""  # without which it takes nothing
     certificate: str = ""  # the file with that of its dashboard, if it speaks TLS
+    version: str = ""  # of the bot
+    started_ts: int = 0  # ns, by the machine's clock
 
     def open(self, request: urllib.request.Request, timeout_s: float) -> IO[bytes]:
         """Ask its dashboard: no proxy is on the way to ourselves. Raises OSError, HTTPError among them.
@@ -65,7 +69,7 @@ class Claim:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._published = Running(os.getpid(), "")
+        self._published = Running(os.getpid(), "", version=VERSION, started_ts=time.time_ns())
 
     def publish(self, dashboard: str, certificate: str = "") -> None:
         """Publish the address of the dashboard, and the file with its certificate. Raises UserError."""

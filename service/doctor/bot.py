@@ -41,14 +41,13 @@ def look(data_dir: Path) -> Standing:
     claimed, published = running.is_claimed(data_dir), running.find(data_dir)
     if not claimed or published is None:
         return Standing(claimed, published)
-    secret = web_secret.headers(data_dir)
-    health = _get(published, "/healthz", secret)
-    state = _get(published, "/api/state", secret) or {}
+    health = ask(data_dir, published, "/healthz")
+    state = ask(data_dir, published, "/api/state") or {}
     feed, trading, session = (state.get(name) or {} for name in ("feed", "state", "session"))
     return Standing(
         claimed,
         published,
-        _is_there(published.pid),
+        is_there(published.pid),
         health,
         str(session.get("feed", "")),
         str(feed.get("state", "")),
@@ -87,7 +86,8 @@ def judge(standing: Standing, data_dir: Path) -> Finding:
     )
 
 
-def _is_there(pid: int) -> bool:
+def is_there(pid: int) -> bool:
+    """Whether a process of this machine has this number."""
     if sys.platform == "win32":
         return True  # the lock says that one is; there, this signal is a Ctrl-C
     try:
@@ -99,7 +99,9 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _get(published: running.Running, path: str, headers: dict[str, str]) -> dict[str, Any] | None:
+def ask(data_dir: Path, published: running.Running, path: str) -> dict[str, Any] | None:
+    """Ask a bot's dashboard, as one who knows its secret; None without an answer."""
+    headers = web_secret.headers(data_dir)
     try:
         try:
             answer = published.open(urllib.request.Request(f"{published.dashboard}{path}", headers=headers), _ANSWER_S)

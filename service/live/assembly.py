@@ -27,6 +27,7 @@ from msgspec import UNSET
 from actors.engine.core import Input
 from actors.engine.rehearsal import MarketData
 from actors.engine.reloading import Reloading
+from actors.feeds.websocket import WebSocketFeed
 from actors.gateway.gate import Gate, Trouble, TroubleKind
 from actors.gateway.kill_switch import KillSwitch
 from actors.messages import (
@@ -50,7 +51,7 @@ from service.errors import UserError
 from service.listening import check_free
 from service.live import control, trade_history
 from service.live.bookkeeping import Bookkeeping
-from service.live.brokerage import Brokerage
+from service.live.brokerage import AccountCheck, Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
@@ -61,6 +62,7 @@ from service.live.reception import Reception
 from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
+from service.live.service_manager import manager_of
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
@@ -148,7 +150,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     Raises UserError for a feed, a broker or a recording that cannot be.
     """
     settings, options, now = plan.settings, plan.options, ground.timekeeper.venue_now
-    out = _way_out(plan, ground)
+    out = _way_out(plan, host, ground)
     source = source_of(
         settings=settings.feed,
         options=options,
@@ -164,7 +166,11 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage, in_force)
     too_slow: deque[StrategySlow] = deque()
     pending_removals = partial(removals, too_slow, now)
-    session, telemetry = _first_session(host, ground, out, parts, source, pending_removals)
+    manager = manager_of(
+        os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=isinstance(source.feed, WebSocketFeed)
+    )
+    told = () if manager is None else (manager.note_fact,)
+    session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, told)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.feed(pending_removals()))
@@ -195,6 +201,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         source_watch=_source_watch(ground, parts, intake, telemetry),
         web=_web_process(plan, host, ground, out, intake, telemetry),
+        manager=manager,
     )
 
 
@@ -233,6 +240,7 @@ def _first_session(
     parts: SessionParts,
     source: Source,
     pending_removals: Callable[[], Sequence[Input]],
+    told: Sequence[Callable[[Fact], None]],
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
@@ -262,6 +270,7 @@ def _first_session(
             telemetry.tick_keeper.note_fact,
             host.ending.check_fact,
             parts.in_force.note_fact,
+            *told,
         ),
         outbox=out.brokerage.outbox if out.brokerage is not None else None,
         interject=pending_removals,
@@ -270,12 +279,17 @@ def _first_session(
     return session, telemetry
 
 
-def _way_out(plan: Plan, ground: Groundwork) -> WayOut:
+def _way_out(plan: Plan, host: Host, ground: Groundwork) -> WayOut:
     """Make the gate with the kill switch beside it, and the broker behind it, if there is to be a real one."""
     settings, options, mailbox, now = plan.settings, plan.options, ground.mailbox, ground.timekeeper.venue_now
     books, folder = ground.books, options.data_dir
 
+    meant = AccountCheck(options)
+
     def on_reports(reports: list[Report]) -> None:  # on the broker's thread, once it is started
+        if refusal := meant.refusal(reports):
+            mailbox.call(lambda: host.ending.refuse(refusal))
+            return
         switch.hear(reports)
         mailbox.tell(reports)
 

@@ -6,19 +6,23 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from random import Random
 from typing import Any
 
 import msgspec
 
 from actors.brokers.alpaca.broker import AlpacaBroker
+from actors.brokers.alpaca.codec import AccountBody
+from actors.brokers.alpaca.messages import Answer
+from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core
 from actors.execution.order_cache import Order
 from actors.messages import Report
-from actors.orders import OrderRole, OrderStatus
+from actors.orders import AccountReport, OrderRole, OrderStatus
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.figures import price
@@ -30,6 +34,7 @@ from service.venues import KEY, SECRET, address_of
 _LIMITS: dict[str, Any] = {"max_spread": 0.002, "price_collar": 0.02, "orders_per_second": 5, "repeat_seconds": 1.0}
 """What holds at a broker where `[limits]` says nothing."""
 _LEAVE_S = 3.0  # real seconds that the venue has to close positions and to take orders back
+_ASK_S = 5.0  # real seconds that the venue has to say whose keys these are
 _TAKEN = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -121,6 +126,45 @@ async def _answer(ask: Ask, question: str, hurry: asyncio.Event) -> str:
     given_up.set()
     hurried.cancel()
     return await asking
+
+
+class AccountCheck:
+    """Holds a broker's reports against the account that was meant, before the core or the kill switch hears of them."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._meant = options.account
+        self._refusal = ""
+
+    def refusal(self, reports: Sequence[Report]) -> str:
+        """Say why these reports, and all behind them, are not for us; empty where they are."""
+        if self._meant is not None and not self._refusal:
+            found = next((report.number for report in reports if isinstance(report, AccountReport)), self._meant)
+            self._refusal = _not_meant(found, self._meant)
+        return self._refusal
+
+
+def _not_meant(found: str, meant: str) -> str:
+    return "" if found == meant else f"the keys are of the account {found}, not of {meant}: nothing was sent"
+
+
+async def check_account(options: RunOptions, environment: Mapping[str, str]) -> None:
+    """Ask the venue whose keys these are, before anything is started. Raises UserError where another account is meant.
+
+    One REST call. A venue that is away keeps nobody from starting: then `AccountCheck` finds it out.
+    """
+    key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
+    if options.account is None or not (key and secret):
+        return
+    rest = Rest(address_of(options.url, live=options.live).rest_url, key, secret, _ASK_S)
+    try:
+        answer = await rest.call("GET", "/v2/account")
+    finally:
+        await rest.close()
+    if isinstance(answer, Answer) and answer.status == HTTPStatus.OK:
+        with contextlib.suppress(msgspec.MsgspecError):
+            body = msgspec.json.decode(answer.body, type=AccountBody)
+            if sentence := _not_meant(body.account_number, options.account):
+                raise UserError(sentence)
 
 
 def at_broker(settings: Settings) -> Settings:

@@ -26,6 +26,7 @@ from mock_exchange.settings import ExchangeSettings
 from service.errors import Stopped
 from service.live.command_pipe import CommandPipe
 from service.live.commands import CommandResult
+from service.live.service_manager import without_manager
 from service.logs import LEVELS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
@@ -48,7 +49,7 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
-        env=without_keys(os.environ),
+        env=without_manager(without_keys(os.environ)),
         **options,
     )
 

@@ -18,7 +18,7 @@ from service.data_folder import running, stamps, web_secret
 from service.errors import Stopped, UserError
 from service.listening import check_free
 from service.live.assembly import assemble, lay_groundwork, start_exchange
-from service.live.brokerage import at_broker
+from service.live.brokerage import at_broker, check_account
 from service.live.control import signal_blocked
 from service.live.parts import Host, Plan
 from service.live.stopping import STUCK_S, Ending, Stopping, StuckExit, caught
@@ -43,7 +43,7 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
         options = data_feeds.checked(settings.feed.data_feed, options)
         if options.venue is Venue.ALPACA:
             settings = at_broker(settings)
-        if options.live:
+        if options.live and options.account is None:
             options = msgspec.structs.replace(options, account=_asked_account(options))
         plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
@@ -118,10 +118,11 @@ async def _run(plan: Plan, say: Callable[[str], None], claimed: running.Claim, s
                 stack.callback(ground.books.close)
                 if plan.own_exchange:
                     plan = await start_exchange(plan, ground, stack)
+                await check_account(plan.options, plan.environment)
                 plan = await _with_data_feed(plan)
                 runtime = assemble(plan, host, ground, stack)
                 outcome = await runtime.run()
         except Stopped:  # before any input: the summary is that of a core that was fed nothing
             summary = plan.core(plan.settings.core, plan.strategy).summary()
-            return Outcome(summary, (), None, failure=ending.failure)
+            return Outcome(summary, (), None, failure=ending.failure, refused=ending.refused)
         return runtime.judged(outcome)

@@ -23,6 +23,7 @@ from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import place, web_secret
 from service.errors import UserError
+from service.figures import money
 from service.live.brokerage import still_open
 from service.live.children import WebProcess
 from service.live.commands import Intake
@@ -33,14 +34,16 @@ from service.live.hours import earlier, keep_known, market_hours
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.reload import SourceWatchThread
 from service.live.rotation import SessionRotation
+from service.live.service_manager import Beat, ServiceManager
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
-from service.live.stopping import Guarded
+from service.live.stopping import Guarded, StuckWatch
 from service.live.telemetry import Telemetry
 from service.options import Outcome
 from service.settings import as_layer
 from service.version import VERSION
+from service.visible import visible
 
 CLOCKS_PER_VENUE_SECOND = 10
 _LEAST_CLOCK_S = 0.005  # real seconds between two clock inputs, however fast the venue's time
@@ -66,6 +69,7 @@ class Runtime:
     rotation: SessionRotation
     source_watch: SourceWatchThread | None
     web: WebProcess
+    manager: ServiceManager | None  # of services, if one started the bot
 
     async def run(self) -> Outcome:
         """Start the parts, wait for the end, and stop them. Raises UserError or Stopped if it does not start.
@@ -75,6 +79,8 @@ class Runtime:
         waits, and at last the broker, through which the gate may still let something out.
         """
         async with AsyncExitStack() as stack:
+            if self.manager is not None:
+                stack.callback(self.manager.close)
             driving = asyncio.Event()
             control = self._start_core(stack, driving)
             await self._start_edges(stack, control, driving)
@@ -134,6 +140,10 @@ class Runtime:
         disks = DiskWatch(folders, plan.settings.disk.warn_bytes, now, lambda seen: call(lambda: show(seen)))
         disks.start()
         stack.callback(disks.stop)
+        if (limit_s := self.parts.plan.options.watchdog_s) is not None:
+            watch = StuckWatch(lambda: self.out.gate.silent_s, limit_s, self.host.stuck.leave)
+            watch.start()
+            stack.callback(watch.stop)
         tasks = [self._drive_clock(), self._report()]
         if (calendar := self.parts.plan.calendar) is not None:
             tasks.append(keep_known(calendar, self.ground.timekeeper.venue_now, self._take_hours))
@@ -156,10 +166,13 @@ class Runtime:
         where = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{settings.scheme}://{where}:{self.web.port}{settings.base}"
         self.host.claimed.publish(url, settings.tls_cert)
-        address = web_secret.address(url, web_secret.shown(settings, self.host.secret))
+        shown = web_secret.shown(settings, self.host.secret)
+        address = web_secret.address(url, shown if options.ask is not None else "")
         self.host.say(f"dashboard: {address}")
         if place.is_system_s(options.data_dir):  # nobody told us that, and nobody sees it where the bot was started
             self.host.say(f"data: {options.data_dir}")
+        if shown and options.ask is None:  # what nobody reads now may be a log, which others read later
+            self.host.say(f"its secret is in {web_secret.file_of(options.data_dir)}")
 
         def open_browser() -> None:
             opened = False
@@ -214,6 +227,8 @@ class Runtime:
         await driving.wait()
         while True:
             self.out.gate.beat()
+            if self.manager is not None:
+                self.manager.beat(Beat(self.session.core.input, bool(self.ground.timekeeper.venue_now())))
             await asyncio.sleep(_REPORT_S)
 
     async def _drive_clock(self) -> None:
@@ -234,6 +249,8 @@ class Runtime:
             self._tell_web()
             self.telemetry.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
+            if self.manager is not None:
+                self.manager.tell(self._status())
             if not self.host.ending.stop.is_set():
                 if self.parts.recordings is not None:
                     self.parts.recordings.flush()
@@ -243,12 +260,22 @@ class Runtime:
         for message in self.telemetry.messages():
             self.web.send(message)
 
+    def _status(self) -> str:
+        """Say in a line how the bot is, without what changes with every tick."""
+        core = self.session.core
+        reason = f": {core.risk.state_reason}" if core.risk.state_reason else ""
+        held = ", ".join(core.positions.open) or "nothing"
+        profit = money(core.metrics.equity - core.metrics.day_start_equity, grouped=True)
+        return visible(f"{core.risk.state}{reason}; open: {held}; P/L of the day {profit}")
+
     # ---------------------------------------------------------------------------------------------- stopping
 
     async def _finish(self) -> Outcome:
         """Flatten or keep, tell the dashboard the last of it, and sum up."""
         core, ending, options = self.session.core, self.host.ending, self.parts.plan.options
-        if not ending.core_failed:
+        if self.manager is not None:
+            self.manager.stopping()
+        if not ending.core_failed and not ending.refused:
             if self.out.brokerage is not None:
                 await self.out.brokerage.leave(core, self._give, options.on_exit, options.ask, ending.hurry)
             elif options.on_exit != "keep" and (core.positions.open or core.orders_over_by):
@@ -264,7 +291,9 @@ class Runtime:
         cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""
         paths = self.parts.recordings.paths if self.parts.recordings is not None else []
         left = still_open(core) if self.out.brokerage is not None else tuple(core.positions.open)
-        return Outcome(summary, left, paths[-1] if paths else None, cut_short, ending.failure, len(paths))
+        return Outcome(
+            summary, left, paths[-1] if paths else None, cut_short, ending.failure, ending.refused, len(paths)
+        )
 
     def _give(self, command: str) -> None:
         """Give a command with which the session ends."""

@@ -20,11 +20,12 @@ from loguru import logger
 
 from actors.feeds.feed import FeedFailed
 from actors.gateway.gate import Gate
-from actors.messages import AccountOpened, ChainFailed, Fact
+from actors.messages import ChainFailed, Fact
 from actors.supervision.at_work import at_work
 from actors.supervision.supervisor import ChildSpec
 from service import outlet
 from service.errors import UserError
+from service.exit_codes import ExitCode
 from service.live.session import Session
 from service.options import RunOptions
 from service.recorded.recordings import Recordings
@@ -101,7 +102,7 @@ class Stopping:
 
     def _await_hearing(self) -> None:
         if not _happens(self._heard, self.patience_s):
-            self._end_process(1)
+            self._end_process(ExitCode.FAILED)
 
     def _await_end(self, number: int) -> None:
         if not _happens(self._heard, _HEAR_S) or not _happens(self._over, self.patience_s):
@@ -191,6 +192,35 @@ class StuckExit:
         return f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
 
 
+class StuckWatch:
+    """Ends the process where its loop is silent for longer than a limit, for something else to start it again.
+
+    A thread looks, so a library that keeps Python's lock to itself is not noticed: that only another process can.
+    """
+
+    def __init__(self, silent_s: Callable[[], float], limit_s: float, leave: Callable[[int], None]) -> None:
+        self._silent_s = silent_s
+        self._limit_s = limit_s
+        self._leave = leave
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(min(1.0, self._limit_s / 4)):
+            if self._silent_s() > self._limit_s:
+                self._leave(ExitCode.FAILED)
+                return
+
+
 class Ending:
     """Decides that a run ends, and remembers why. All of it happens on the loop; `say` talks to the terminal."""
 
@@ -198,6 +228,7 @@ class Ending:
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()  # asked twice: end as soon as what is open is guarded
         self.failure = ""  # why the run failed; empty after an orderly end
+        self.refused = False  # it failed by what it was told, and would again
         self.core_failed = False  # then it decides nothing any more, not even how to end
         self.over = False  # nothing that comes from now on belongs to a session
         self._options = options
@@ -236,14 +267,15 @@ class Ending:
             self._say(f"{sentence}; trading goes on without it")
 
     def check_fact(self, fact: Fact) -> None:
-        """Stop at a strategy that failed, if that is wished, and at an account that was not meant."""
-        options = self._options
-        if isinstance(fact, ChainFailed) and options.fail_fast and not self.stop.is_set():
+        """Stop at a strategy that failed, if that is wished."""
+        if isinstance(fact, ChainFailed) and self._options.fail_fast and not self.stop.is_set():
             self._say(f"the strategy of {fact.symbol} failed, and --fail-fast ends the session")
             self.stop.set()
-        if isinstance(fact, AccountOpened) and options.live and fact.number != options.account:
-            self.over = True  # whatever is in that account: hands off
-            self.fail(f"the keys are of the account {fact.number}, not of {options.account}: nothing is traded")
+
+    def refuse(self, sentence: str) -> None:
+        """Fail by what the bot was told: whatever is in the account, nothing more is done there."""
+        self.over = self.refused = True
+        self.fail(sentence)
 
     def fail_core(self, error: BaseException) -> None:
         """Fail because the core, or what feeds it, raised an exception."""

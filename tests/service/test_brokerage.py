@@ -22,9 +22,9 @@ from service.live.brokerage import at_broker
 from service.live.hours import market_hours
 from service.settings import HoursSettings, Settings
 from service.venues import ALPACA_LIVE, ALPACA_PAPER, address_of
-from tests.support.bots import EAGER, HASTY, PATIENT
+from tests.support.bots import EAGER, HASTY, PATIENT, Log, at
 from tests.support.exchange import KEYS, ExchangeServer
-from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
+from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot, wait_until
 
 SECOND = 10**9
 WRONG_KEYS = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
@@ -161,7 +161,55 @@ def test_real_money_needs_the_number_of_the_account_typed(tmp_path: Path) -> Non
 def test_real_money_needs_a_person_at_the_terminal(tmp_path: Path) -> None:
     refused = microbot("run", "--venue", "alpaca", "--symbols", "AAPL", "--live", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "start it on a terminal" in refused.stderr
+    assert "start it on a terminal, or give it with --account NUMBER" in refused.stderr
+
+
+def test_an_account_that_is_given_is_not_asked_for(tmp_path: Path) -> None:
+    command = ("run", "--venue", "alpaca", "--symbols", "AAPL", "--live", "--account", "123")
+    refused = microbot(*command, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "APCA_API_KEY_ID is not set" in refused.stderr  # it came as far as to the keys
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [(("--account", "1"), "goes with --venue alpaca"), (("--account", " ", "--venue", "alpaca"), "it is empty")],
+)
+def test_an_account_belongs_to_a_broker_and_has_a_number(
+    options: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    refused = microbot("run", "--symbols", "AAPL", *options, cwd=tmp_path)
+    assert (refused.returncode, sentence in refused.stderr) == (2, True)
+
+
+def test_the_keys_of_another_account_are_refused_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with ExchangeServer("--speed", 20) as exchange:
+        number = exchange.get("/v2/account")["account_number"]
+        with at(exchange, tmp_path, 20, *EAGER, "--account", "PA-OTHER") as bot:
+            assert bot.process.wait(PATIENCE_S) == 2
+        assert f"the keys are of the account {number}, not of PA-OTHER: nothing was sent" in "\n".join(bot.said)
+        assert exchange.orders == []
+        with at(exchange, tmp_path, 20, *EAGER, "--account", number) as bot:
+            bot.until(lambda state: state["metrics"]["trades"])
+            bot.stop()
+
+
+def test_where_the_venue_does_not_say_at_first_the_first_report_of_another_account_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with ExchangeServer("--speed", 20, "--fault", "rest:503") as exchange:
+        with at(exchange, tmp_path, 20, *EAGER, "--account", "PA-OTHER") as bot:
+            wait_until(lambda: bool(Log(bot).of("session.started")))
+            exchange.strike()
+            assert bot.process.wait(PATIENCE_S) == 2
+        assert "not of PA-OTHER: nothing was sent" in "\n".join(bot.said)
+        assert exchange.orders == []
 
 
 @pytest.mark.parametrize("options", [("--live",), ("--live", "--venue", "binance"), ("--rehearse",)])

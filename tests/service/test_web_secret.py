@@ -17,7 +17,7 @@ from service.doctor import machine
 from service.doctor.findings import Verdict
 from service.errors import UserError
 from tests.support.live import PATIENCE_S, Bot, microbot
-from web.lock import Hash, is_secret, parted
+from web.lock import Hash, is_hash, is_secret, parted
 from web.settings import WebSettings
 
 SECRET = "correct-horse-battery"
@@ -110,7 +110,7 @@ def test_the_bot_does_not_start_off_loopback_without_a_secret(host: str, tmp_pat
 def test_a_locked_bot_is_commanded_by_its_owner_and_tells_its_secret_nobody_else(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text(f'[web]\nsecret = "{SECRET}"\n')
     with Bot(tmp_path, "--config", "settings.toml") as bot:
-        assert bot.dashboard == f"http://127.0.0.1:{bot.port}/#secret={SECRET}"
+        assert bot.dashboard == f"http://127.0.0.1:{bot.port}"  # nobody sits at a terminal, and a log is read later
         assert bot.get("/api/state")[0] == 401
         assert bot.get("/healthz") == (200, {"ok": True})
         for command, state in (("pause", "PAUSED"), ("resume", "ACTIVE"), ("reduce", "REDUCING"), ("halt", "HALTED")):
@@ -194,8 +194,17 @@ def test_the_other_users_are_people_and_not_us() -> None:
     assert "nobody" not in machine.other_users()
 
 
+def test_without_a_terminal_a_secret_comes_from_a_file_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    found = microbot("hash-secret", "--secret-file", "secret", cwd=tmp_path)
+    assert (found.returncode, is_hash(found.stdout.strip())) == (0, True)
+    refused = microbot("hash-secret", cwd=tmp_path, said=f"{SECRET}\n")
+    assert refused.returncode == 2
+    assert "elsewhere say --secret-file" in refused.stderr
+
+
 def test_a_bot_with_the_hash_of_a_secret_opens_for_it_and_prints_neither(tmp_path: Path) -> None:
-    hashed = microbot("hash-secret", cwd=tmp_path, said=f"{SECRET}\n").stdout.strip()
+    hashed = microbot("hash-secret", "--secret-file", "-", cwd=tmp_path, said=f"{SECRET}\n").stdout.strip()
     (tmp_path / "settings.toml").write_text(f'[web]\nsecret = "{hashed}"\n')
     with Bot(tmp_path, "--config", "settings.toml") as bot:
         assert bot.dashboard == f"http://127.0.0.1:{bot.port}"

@@ -1,0 +1,138 @@
+"""`microbot service`: units and containers with this installation's paths; what could not run unattended is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from service.deployment import container, unit
+from service.deployment.plan import STOP_S, Plan, command
+from service.version import VERSION
+from tests.support.live import microbot
+from tests.support.supervisor import read_unit, words_of
+
+ANALYZE = shutil.which("systemd-analyze")
+ODD = Path('/srv/my "bot" 50% $HOME')
+
+
+def plan(*run: str, folder: Path = Path("/srv/bot"), user: str | None = None) -> Plan:
+    return Plan("microbot", run, folder, folder / "data", folder / "logs", user=user)
+
+
+# ------------------------------------------------------------------------------------------------------ units
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r"), min_size=1)))
+def test_a_command_line_is_read_back_as_it_was_meant(words: list[str]) -> None:
+    found = read_unit(unit.unit_of(plan(*words), system=False))["Service"]["ExecStart"]
+    assert words_of(found) == [*command(), "run", *words, "--data-dir", "/srv/bot/data", "--log-dir", "/srv/bot/logs"]
+
+
+@pytest.mark.parametrize("system", [True, False])
+@pytest.mark.parametrize("folder", [Path("/"), Path("/srv/my bot")])
+@pytest.mark.skipif(ANALYZE is None, reason="there is no systemd-analyze")
+def test_systemd_takes_the_unit(system: bool, folder: Path, tmp_path: Path) -> None:
+    assert ANALYZE is not None
+    written = plan("--set", 'web.secret="50% of $X"', folder=folder, user=None)
+    path = tmp_path / "microbot.service"
+    path.write_text(unit.unit_of(written, system=system))
+    found = subprocess.run([ANALYZE, "verify", path], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_systems_unit_is_sandboxed_and_a_users_starts_where_that_is_not_allowed() -> None:
+    whole, own = (read_unit(unit.unit_of(plan(folder=ODD, user="me"), system=system)) for system in (True, False))
+    assert whole["Service"]["ProtectSystem"] == "strict"
+    assert whole["Service"]["User"] == "me"
+    assert words_of(whole["Service"]["ReadWritePaths"].replace("$", "$$")) == [str(ODD / "data"), str(ODD / "logs")]
+    assert whole["Install"]["WantedBy"] == "multi-user.target"
+    assert own["Install"]["WantedBy"] == "default.target"
+    for lines in (whole["Service"], own["Service"]):
+        assert (lines["NoNewPrivileges"], lines["Type"]) == ("yes", "notify")
+        assert int(lines["TimeoutStopSec"]) == STOP_S
+    assert not any(key.startswith(("Protect", "Private", "User")) for key in own["Service"])
+
+
+# -------------------------------------------------------------------------------------------------- containers
+
+
+def test_a_container_is_not_root_writes_two_volumes_and_is_asked_whether_it_is_well() -> None:
+    text = container.compose(plan("--venue", "alpaca", "--symbols", "A$B"))
+    found = dict(re.findall(r"^    (\w+): (.+)$", text, re.MULTILINE))
+    said = json.loads(found["command"])
+    assert said[:5] == ["run", "--venue", "alpaca", "--symbols", "A$$B"]
+    assert said[5:9] == ["--data-dir", "/data", "--log-dir", "/logs"]
+    assert said[9:11] == ["--watchdog", "30"]
+    assert said[11:] == ["--set", "web.host=0.0.0.0", "--set", 'web.secret="auto"']
+    assert (found["user"], found["read_only"]) == ('"10001:10001"', "true")
+    assert found["stop_grace_period"] == f"{STOP_S}s"
+    assert '["CMD", "microbot", "status", "--data-dir", "/data"]' in text
+    image = container.dockerfile("m.whl").splitlines()
+    assert image[0] == "FROM python:3.11-slim"
+    assert image.index("USER microbot") > image.index("RUN pip install --no-cache-dir /tmp/m.whl && rm /tmp/m.whl")
+    assert f'"microbot-trading=={VERSION}"' in container.dockerfile()
+
+
+# -------------------------------------------------------------------------------------------------- the command
+
+
+def test_a_unit_is_written_with_this_folder_and_this_installation_and_not_over_another(tmp_path: Path) -> None:
+    run = ("--", "--symbols", "AAPL", "--data-dir", "mine", "--log-dir=elsewhere")
+    written = microbot("service", "install", "--user", "--into", "units", *run, cwd=tmp_path)
+    assert written.returncode == 0, written.stderr
+    assert "systemctl --user daemon-reload" in written.stderr
+    text = (tmp_path / "units" / "microbot.service").read_text()
+    assert text == microbot("service", "show", "--user", *run, cwd=tmp_path).stdout
+    lines = read_unit(text)["Service"]
+    folders = ["--data-dir", str(tmp_path / "mine"), "--log-dir", str(tmp_path / "elsewhere")]
+    here = [str(Path(sys.executable).with_name("microbot")), "run", "--symbols", "AAPL"]
+    assert words_of(lines["ExecStart"]) == here + folders
+    assert lines["WorkingDirectory"] == str(tmp_path)
+    assert (tmp_path / "mine").is_dir()
+    other = (*("service", "install", "--user", "--into", "units", "--watchdog", "9"), *run)
+    refused = microbot(*other, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "says something else" in refused.stderr
+    assert microbot(*other[:2], "--force", *other[2:], cwd=tmp_path).returncode == 0
+
+
+def test_a_container_is_written_beside_its_package(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "m-1-py3-none-any.whl").write_bytes(b"x")
+    (tmp_path / "microbot.env").write_text("A=1\n")
+    (tmp_path / "microbot.env").chmod(0o644)
+    wheel = ("--wheel", "dist/m-1-py3-none-any.whl")
+    written = microbot("service", "install", "--compose", *wheel, cwd=tmp_path)
+    assert written.returncode == 0, written.stderr
+    assert "can be read by others" in written.stderr
+    assert {"compose.yaml", "Dockerfile", "m-1-py3-none-any.whl"} <= set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--", "--venue", "alpaca", "--symbols", "A", "--live"), "give --live its --account NUMBER"),
+        (("--", "--nonsense"), "no such option: --nonsense"),
+        (("--", "--set", "risk.position_sice=2"), "position_sice"),
+        (("--name", "a b"), "--name wants letters"),
+        (("--watchdog", "0"), "--watchdog wants"),
+        (("--user", "--run-as", "me"), "--run-as goes with --system"),
+        (("--system", "--run-as", "no-such-user-here"), "no such user"),
+        (("--compose", "--user"), "leave them out with --compose"),
+        (("--compose", "--wheel", "nowhere.whl"), "--wheel wants"),
+        (("--user", "--wheel", "x.whl"), "--wheel goes with --compose"),
+    ],
+)
+def test_what_could_not_run_unattended_is_one_sentence(words: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    refused = microbot("service", "show", *words, cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert sentence in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
