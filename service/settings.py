@@ -26,10 +26,11 @@ from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings, StrategyUse
 from service import plain_text, toml_lines
 from service.errors import UserError
+from service.notify_settings import URLS, NotifySettings
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
-_NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
+_NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED", URLS}  # of the tests and the benchmarks; and addresses
 _DEFAULTS, _RECORDING, _VARIABLES = "the command's defaults", "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -103,6 +104,7 @@ class Settings(CoreSettings, frozen=True):
     web: WebSettings = WebSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 
@@ -408,7 +410,7 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any], 
             bound = float(found["bound"]) + 0.0  # not the zero that has a sign
             what = "with a length " if found["length"] else ""
             must += f" {what}{_BOUNDS[found['how']]} {bound:,.15g}"
-    if name == "secret":  # what was given as one may be on the way to a log
+    if name in ("secret", "urls", "heartbeat_url"):  # what was given as one may be on the way to a log
         return f"{section}.{path} {must}"
     return f"{section}.{path} {must}, not {given!r}"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from service import outlet
-from service.cli import bot, exchange, hash_secret, journal, new_strategy, recorded, run, upkeep
+from service.cli import bot, exchange, hash_secret, journal, new_strategy, notify, recorded, run, upkeep
 from service.errors import UserError
 from service.version import VERSION
 from service.visible import visible
@@ -63,6 +63,8 @@ for _command in (
     upkeep.backup,
     upkeep.prune,
     hash_secret.hash_secret,
+    notify.notify,
+    notify.watch,
 ):
     app.command()(_command)
 

@@ -55,6 +55,7 @@ from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebPro
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
+from service.live.notices import Notices
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.reception import Reception
@@ -69,6 +70,7 @@ from service.live.timekeeping import Timekeeper, running_clock
 from service.live.trade_history import TradeHistory
 from service.live.unused import Unused
 from service.live.workings import workings_of
+from service.notify_settings import resolved
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
@@ -164,7 +166,9 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage, in_force)
     too_slow: deque[StrategySlow] = deque()
     pending_removals = partial(removals, too_slow, now)
-    session, telemetry = _first_session(host, ground, out, parts, source, pending_removals)
+    notify = resolved(settings.notify, os.environ)
+    notices = Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
+    session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, notices)
 
     def feed_removals() -> None:
         ground.mailbox.call(lambda: intake.feed(pending_removals()))
@@ -195,6 +199,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         rotation=SessionRotation(policy, parts, session, ground.timekeeper, telemetry),
         source_watch=_source_watch(ground, parts, intake, telemetry),
         web=_web_process(plan, host, ground, out, intake, telemetry),
+        notices=notices,
     )
 
 
@@ -233,6 +238,7 @@ def _first_session(
     parts: SessionParts,
     source: Source,
     pending_removals: Callable[[], Sequence[Input]],
+    notices: Notices | None,
 ) -> tuple[Session, Telemetry]:
     """Make the session with its first core, and what shows it: they follow each other through every rotation."""
     facts: list[Fact] = []
@@ -262,6 +268,7 @@ def _first_session(
             telemetry.tick_keeper.note_fact,
             host.ending.check_fact,
             parts.in_force.note_fact,
+            *((notices.note_fact,) if notices is not None else ()),
         ),
         outbox=out.brokerage.outbox if out.brokerage is not None else None,
         interject=pending_removals,
