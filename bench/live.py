@@ -37,10 +37,12 @@ class Round(msgspec.Struct, frozen=True):
         return max(1e-6, self.cpu_seconds) / max(1, self.events) * 1e6
 
 
-def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0, mute: int = 0) -> Round:
+def play(
+    options: Options, receiver: str, venue: VenueSpec, browsers: int = 0, mute: int = 0, notify: str = ""
+) -> Round:
     """Run `receiver` (decoder, feeder, bot or unrecorded) on what the venue sends, to the last event.
 
-    What is unrecorded is a bot, too. `mute` browsers read nothing.
+    What is unrecorded is a bot, too. `mute` browsers read nothing. Notifications go to `notify` (host:port).
     """
     with ExitStack() as stack:
         exchange = stack.enter_context(Child("venue", msgspec.json.encode(venue).decode()))
@@ -48,7 +50,9 @@ def play(options: Options, receiver: str, venue: VenueSpec, browsers: int = 0, m
         url = exchange.hear("listening")["url"]
         unrecorded = receiver == "unrecorded"
         program = "bot" if unrecorded else receiver
-        spec = ReceiverSpec(url, venue.count, stamped=venue.per_second > 0, folder=str(folder), recorded=not unrecorded)
+        spec = ReceiverSpec(
+            url, venue.count, stamped=venue.per_second > 0, folder=str(folder), recorded=not unrecorded, notify=notify
+        )
         client = stack.enter_context(Child("receiver", program, msgspec.json.encode(spec).decode()))
         dashboard = client.hear("dashboard")["url"] if program == "bot" else ""
         exchange.hear("connected")

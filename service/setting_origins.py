@@ -15,7 +15,7 @@ ADJUSTED = "set at the start, for what is traded where"
 """Of a value that neither a person nor a default gave: a venue wants some limits, and claims add symbols."""
 
 _OWN = "parameters"  # where a strategy's own numbers are, which stand beside the settings in a file
-_SECRET = re.compile(r"secret|password|token|^keys?$", re.IGNORECASE)
+_SECRET = re.compile(r"secret|password|token|^keys?$|^urls$|^heartbeat_url$", re.IGNORECASE)
 
 
 def in_force(sections: Mapping[str, msgspec.Struct], set_in: Mapping[str, str]) -> Iterator[SettingSeen]:

@@ -26,10 +26,12 @@ from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings, StrategyUse
 from service import plain_text, toml_lines
 from service.errors import UserError
+from service.notify_settings import URLS, NotifySettings
 from web.settings import WebSettings
 
 ENVIRONMENT = "MICROBOT_"
-_NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # the last two of tests and benchmarks
+_NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED", URLS}
+"""Which folder, two of tests and benchmarks, and addresses, which are secrets."""
 COMMAND = "the command's defaults"
 _RECORDING, _VARIABLES = "the recording", "the environment"
 Layer = dict[str, dict[str, Any]]
@@ -118,6 +120,7 @@ class Settings(CoreSettings, frozen=True):
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     disk: DiskSettings = DiskSettings()
+    notify: NotifySettings = NotifySettings()
     log: LogSettings = LogSettings()
     set_in: dict[str, str] = msgspec.field(default_factory=dict)  # where each key came from that is no default, by path
 
@@ -423,7 +426,7 @@ def _sentence(section: str, path: str, message: str, values: Mapping[str, Any], 
             bound = float(found["bound"]) + 0.0  # not the zero that has a sign
             what = "with a length " if found["length"] else ""
             must += f" {what}{_BOUNDS[found['how']]} {bound:,.15g}"
-    if name == "secret":  # what was given as one may be on the way to a log
+    if name in ("secret", "urls", "heartbeat_url"):  # what was given as one may be on the way to a log
         return f"{section}.{path} {must}"
     return f"{section}.{path} {must}, not {given!r}"
 

@@ -39,6 +39,7 @@ class ReceiverSpec(msgspec.Struct, frozen=True):
     stamped: bool  # ids are the times at which they were sent
     folder: str = ""  # for logs and data
     recorded: bool = True  # by a bot, as it is by default
+    notify: str = ""  # where a bot sends notifications, as host:port; empty: nowhere
 
 
 class Probe:
@@ -114,6 +115,13 @@ def run_bot(spec: ReceiverSpec) -> None:
 
     folder = Path(spec.folder)
     flags: dict[str, Any] = {"web.port": 0, "log.dir": str(folder / "logs")}
+    if spec.notify:
+        flags |= {
+            "notify.urls": [f"json://{spec.notify}/"],
+            "notify.heartbeat_url": f"http://{spec.notify}/",
+            "notify.heartbeat_s": 1.0,
+            "notify.gap_s": 0.0,
+        }
     if not spec.stamped:
         flags["admission.max_skew_s"] = _ANY_TIME
     effective = settings.load(flags=flags, environment={})

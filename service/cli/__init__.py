@@ -17,6 +17,7 @@ from service.cli import (
     hash_secret,
     journal,
     new_strategy,
+    notify,
     recorded,
     run,
     service,
@@ -87,6 +88,8 @@ for _command in (
     upkeep.backup,
     upkeep.prune,
     hash_secret.hash_secret,
+    notify.notify,
+    notify.watch,
 ):
     app.command()(_command)
 app.add_typer(service.app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import socket
 import ssl
 import time
 import urllib.error
@@ -24,6 +25,7 @@ from service.version import VERSION
 
 _FILE = "running.json"
 _LOCK = "running.lock"
+_FAILED = "failed.json"
 _ANSWER_S = 5.0  # for the bot to answer a command
 _DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
@@ -64,6 +66,13 @@ class Running(msgspec.Struct, frozen=True):
         return answer
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """What failed.json says, which a run that failed leaves until the next one."""
+
+    pid: int
+    failure: str
+
+
 class Claim:
     """The right to run on a data folder, held until the process ends, however it ends."""
 
@@ -79,6 +88,11 @@ class Claim:
     def publish_control(self, control: str, token: str) -> None:
         """Publish where the kill switch is, for those who may read what this user writes. Raises UserError."""
         self._write(msgspec.structs.replace(self._published, control=control, token=token))
+
+    def fail(self, failure: str) -> None:
+        """Leave word that the run failed, for who looks after it."""
+        with contextlib.suppress(OSError):
+            write_private(self._folder / _FAILED, msgspec.json.encode(Failed(os.getpid(), failure)))
 
     def _write(self, published: Running) -> None:
         self._published = published
@@ -96,7 +110,8 @@ def claim(folder: Path) -> Iterator[Claim]:
         if not try_lock(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
         with writing(f"--data-dir {folder}"):
-            (folder / _FILE).unlink(missing_ok=True)  # of a bot that was killed
+            for left in (_FILE, _FAILED):  # by a bot that was killed, or failed
+                (folder / left).unlink(missing_ok=True)
         try:
             yield Claim(folder)
         finally:
@@ -113,6 +128,27 @@ def find(folder: Path) -> Running | None:
     """Return the bot that runs on a data folder, if one published itself there."""
     try:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def silent_s(bot: Running, within_s: float) -> float | None:
+    """Ask a bot how long ago its loop's last sign of life was, in seconds; None without an answer."""
+    host, _, port = bot.control.rpartition(":")
+    asked = msgspec.json.encode({"token": bot.token, "command": "beat"})
+    try:
+        with socket.create_connection((host, int(port)), within_s) as connection:
+            connection.settimeout(within_s)
+            connection.sendall(asked + b"\n")
+            return float(_said(connection.makefile("rb")).answer)
+    except (OSError, ValueError):
+        return None
+
+
+def failed(folder: Path) -> Failed | None:
+    """Return how the last run on a data folder failed; None if it did not, or was killed."""
+    try:
+        return msgspec.json.decode((folder / _FAILED).read_bytes(), type=Failed)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

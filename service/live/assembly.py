@@ -56,6 +56,7 @@ from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebPro
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
 from service.live.halt_file import HaltFile, keep as keep_halt
+from service.live.notices import Notices
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.reception import Reception
@@ -71,6 +72,7 @@ from service.live.timekeeping import Timekeeper, running_clock
 from service.live.trade_history import TradeHistory
 from service.live.unused import Unused
 from service.live.workings import workings_of
+from service.notify_settings import resolved
 from service.recorded.recording import Recorder
 from service.recorded.recordings import Recordings
 from service.recorded.replay import PAPER
@@ -169,7 +171,9 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     manager = manager_of(
         os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=isinstance(source.feed, WebSocketFeed)
     )
-    told = () if manager is None else (manager.note_fact,)
+    notify = resolved(settings.notify, os.environ)
+    notices = Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
+    told = [each.note_fact for each in (manager, notices) if each is not None]
     session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, told)
 
     def feed_removals() -> None:
@@ -202,6 +206,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         source_watch=_source_watch(ground, parts, intake, telemetry),
         web=_web_process(plan, host, ground, out, intake, telemetry),
         manager=manager,
+        notices=notices,
     )
 
 

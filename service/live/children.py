@@ -1,4 +1,4 @@
-"""The other two processes: the mock exchange, and the web process at the end of its pipes; supervised, both."""
+"""The other processes: the mock exchange, and those at the end of a pipe, web and notifier; supervised, all of them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,18 @@ from service.live.command_pipe import CommandPipe
 from service.live.commands import CommandResult
 from service.live.service_manager import without_manager
 from service.logs import LEVELS
+from service.notify.messages import Configured
+from service.notify_settings import URLS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
+_NOTIFY = URLS.removesuffix("URLS")
+_SHUTDOWN_S = 2.0  # real seconds that another process may take to end
 _START_S = 60.0  # real seconds that another process may take until it listens
+_LAST_NOTICE_S = 12.0  # real seconds that the notifier has to end; half of them to send what happened last
 _MOST_CATCHING_UP = 50_000  # messages that wait for a web process that starts, its history among them
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
@@ -55,8 +60,11 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
 
 
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what opens an account: no child trades, and the web process talks to strangers."""
-    return {name: value for name, value in environment.items() if not name.upper().startswith("APCA_")}
+    """Return an environment without what opens an account, or a chat of the owner's.
+
+    No child trades, and the web process talks to strangers; the notifier has its addresses by its pipe.
+    """
+    return {name: value for name, value in environment.items() if not name.upper().startswith(("APCA_", _NOTIFY))}
 
 
 async def _end(process: Process, within_s: float = 2.0) -> None:
@@ -74,6 +82,8 @@ async def _end(process: Process, within_s: float = 2.0) -> None:
 
 class ExchangeProcess:
     """The mock exchange in a process of its own, on the same port for as long as the bot runs."""
+
+    shutdown_s = _SHUTDOWN_S
 
     def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
         self.url = ""  # where it listens; empty as long as it does not
@@ -148,19 +158,93 @@ class _Heard:
 
 
 @contextlib.asynccontextmanager
-async def _heard(process: Process, name: str) -> AsyncIterator[_Heard]:
-    """Hear a child for as long as the context lasts, and end it then."""
+async def _heard(process: Process, name: str, within_s: float = 2.0) -> AsyncIterator[_Heard]:
+    """Hear a child for as long as the context lasts, and end it then: it has half of the seconds to end by itself."""
     assert process.stderr is not None
     heard = _Heard(process.stderr, name)
     try:
         yield heard
     finally:
-        await _end(process)
+        await _end(process, within_s)
         await heard.to_the_end()
 
 
-class WebProcess:
-    """The web process and its pipes. `send` never blocks: what waits is bounded, and dropped beyond that."""
+class FedProcess:
+    """A process that is told at the end of a pipe. `send` never blocks: what waits is bounded, and dropped beyond that.
+
+    `history` is what a new process has to know that the old one knew.
+    """
+
+    shutdown_s = _SHUTDOWN_S
+
+    def __init__(self, history: Callable[[], Sequence[Any]]) -> None:
+        self.refused = ""  # why it cannot start at all, in its own words
+        self.listening = asyncio.Event()  # also set when it cannot
+        self._dropped = 0  # messages that found the pipe full
+        self._history = history
+        self._writer = FrameWriter()
+        self._process: Process | None = None
+        self._catching_up: deque[Any] | None = None  # what a new process is still to be told before all else
+
+    async def run(self) -> str:
+        """Run the process to its end; return why it ended."""
+        raise NotImplementedError
+
+    def send(self, message: Any) -> None:
+        """Send one message, if the process is there and reads."""
+        if self._process is None or self._process.stdin is None:
+            return
+        transport = self._process.stdin.transport
+        if self._catching_up is not None and len(self._catching_up) < _MOST_CATCHING_UP:
+            self._catching_up.append(message)
+        elif self._catching_up is not None or transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
+            self._dropped += 1
+        else:
+            self._write(transport, message)
+
+    def _write(self, transport: asyncio.WriteTransport, message: Any) -> None:
+        try:
+            transport.write(self._writer.frame(message))
+        except PipeError:
+            self._dropped += 1
+
+    @property
+    def dropped(self) -> int:
+        """Messages that did not reach the process."""
+        return self._dropped
+
+    @property
+    def waiting(self) -> int:
+        """Bytes on their way to the process."""
+        return self._process.stdin.transport.get_write_buffer_size() if self._process and self._process.stdin else 0
+
+    async def _send_history(self, stdin: asyncio.StreamWriter) -> None:
+        """Send what the old process knew, as fast as it is read, and behind it what happens meanwhile."""
+        waiting = self._catching_up = deque(self._history())
+        try:
+            while waiting:
+                self._write(stdin.transport, waiting.popleft())
+                await stdin.drain()
+        except ConnectionError:
+            pass  # it has ended
+        finally:
+            self._catching_up = None
+
+    async def _feed(self, process: Process) -> None:
+        """Tell a process that is there what it has to know, and from then on what happens."""
+        assert process.stdin is not None
+        self._process = process
+        await self._send_history(process.stdin)
+        self.listening.set()
+
+    def _refuse(self, why: str) -> None:
+        """Say why it cannot start at all."""
+        self.refused = why
+        self.listening.set()
+
+
+class WebProcess(FedProcess):
+    """The web process and its pipes: it is told what `web.pipe.FromBot` names, and brings commands."""
 
     def __init__(
         self,
@@ -172,19 +256,13 @@ class WebProcess:
         explain: Sequence[str] = (),
         commands: CommandPipe | None = None,
     ) -> None:
+        super().__init__(history)
         self.port = 0  # where it listens; 0 as long as it does not
-        self._dropped = 0  # messages that found the pipe full
-        self.refused = ""  # why it cannot start at all, in its own words
-        self.listening = asyncio.Event()  # also set when it cannot
         self._settings = settings
         self._on_command = on_command
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
         self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
-        self._history = history  # what a new process has to know that the old one knew
-        self._writer = FrameWriter()
-        self._process: Process | None = None
-        self._catching_up: deque[Any] | None = None  # what a new process is still to be told before all else
         self._urgent = urgent
         self._commands = commands  # that do not wait for the loop
 
@@ -212,53 +290,16 @@ class WebProcess:
                 self._process = None
                 self._urgent.close()
         if code == 2 and not self.port:
-            self.refused = heard.last or "the web process cannot listen"
-            self.listening.set()
+            self._refuse(heard.last or "the web process cannot listen")
         return heard.why(code)
-
-    def send(self, message: Any) -> None:
-        """Send one message of `web.pipe.FromBot`, if the process is there and reads."""
-        if self._process is None or self._process.stdin is None:
-            return
-        transport = self._process.stdin.transport
-        if self._catching_up is not None and len(self._catching_up) < _MOST_CATCHING_UP:
-            self._catching_up.append(message)
-        elif self._catching_up is not None or transport.is_closing() or transport.get_write_buffer_size() > MAX_WAITING:
-            self._dropped += 1
-        else:
-            self._write(transport, message)
-
-    def _write(self, transport: asyncio.WriteTransport, message: Any) -> None:
-        try:
-            transport.write(self._writer.frame(message))
-        except PipeError:
-            self._dropped += 1
 
     @property
     def dropped(self) -> int:
         """Messages that did not reach the process, those past the loop included."""
         return self._dropped + self._urgent.dropped
 
-    @property
-    def waiting(self) -> int:
-        """Bytes on their way to the process."""
-        return self._process.stdin.transport.get_write_buffer_size() if self._process and self._process.stdin else 0
-
-    async def _send_history(self, stdin: asyncio.StreamWriter) -> None:
-        """Send what the old process knew, as fast as it is read, and behind it what happens meanwhile."""
-        waiting = self._catching_up = deque(self._history())
-        try:
-            while waiting:
-                self._write(stdin.transport, waiting.popleft())
-                await stdin.drain()
-        except ConnectionError:
-            pass  # it has ended
-        finally:
-            self._catching_up = None
-
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None
-        assert process.stdin is not None
         reader = from_web()
         while data := await process.stdout.read(65_536):
             reader.feed(data)
@@ -266,9 +307,7 @@ class WebProcess:
                 for message in reader.messages(_tell_bad_message):
                     if isinstance(message, Listening):
                         self.port = message.port
-                        self._process = process
-                        await self._send_history(process.stdin)
-                        self.listening.set()
+                        await self._feed(process)
                     else:
                         done = self._on_command(message)
                         self.send(Answered(message.ticket, *done))
@@ -277,6 +316,35 @@ class WebProcess:
                 with contextlib.suppress(ProcessLookupError):
                     process.terminate()  # nothing that it says can be read any more: another one takes its place
                 return
+
+
+class NotifierProcess(FedProcess):
+    """The notifier and its pipe: it is told what `service.notify.messages.FromBot` names, the settings first."""
+
+    shutdown_s = _LAST_NOTICE_S + 2
+
+    def __init__(self, configured: Configured) -> None:
+        super().__init__(lambda: ())
+        self._configured = configured
+
+    async def run(self) -> str:
+        """Run the process to its end; return why it ended."""
+        process = await _spawn("service.notify")
+        async with _heard(process, "microbot.notify", within_s=_LAST_NOTICE_S) as heard:
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                with contextlib.suppress(ConnectionError):
+                    process.stdin.write(self._writer.frame(self._configured))
+                    await process.stdin.drain()
+                if await process.stdout.read(1):  # it says that it is there, and nothing else
+                    await self._feed(process)
+                code = await process.wait()
+            finally:
+                self._process = None
+        if code == 2 and not self.listening.is_set():
+            self._refuse(heard.last or "the notifier cannot start")
+        return heard.why(code)
 
 
 def _tell_bad_message(error: PipeError) -> None:
@@ -294,7 +362,7 @@ class Processes:
     _supervisors: dict[str, Supervisor] = field(default_factory=dict, init=False)
 
     async def start(
-        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | WebProcess, *, vital: bool
+        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | FedProcess, *, vital: bool
     ) -> None:
         """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
 
@@ -310,7 +378,13 @@ class Processes:
         settings = self.settings
         back_off = BackOff(settings.first_delay_s, settings.most_delay_s, self.random)
         spec = ChildSpec(
-            name, run, settings.restarts, settings.within_s, vital=vital, ready=lambda: child.listening.wait()
+            name,
+            run,
+            settings.restarts,
+            settings.within_s,
+            shutdown_s=child.shutdown_s,
+            vital=vital,
+            ready=lambda: child.listening.wait(),
         )
         supervisor = self._supervisors[name] = Supervisor(spec, back_off, time.monotonic, self.on_given_up)
         supervisor.start()

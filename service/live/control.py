@@ -50,7 +50,7 @@ class Control:
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener: threading.Thread | None = None  # waits for the signal
-        self._socket = ControlSocket(self._token, self.pull)
+        self._socket = ControlSocket(self._token, self.pull, lambda: switch.gate.silent_s)
 
     def serve(self, claimed: running.Claim) -> None:
         """Block entries at once if a file says so, listen on the socket, and publish where that is.

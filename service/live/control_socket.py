@@ -32,6 +32,9 @@ MOST_CALLERS = 64
 MOST_PULLS = 8
 """Pulls that are carried out at once. Each waits for the gate, and all come from callers who know the token."""
 
+BEAT = "beat"
+"""What a watcher asks for: how long ago the loop's last sign of life was, in seconds. It pulls nothing."""
+
 _LOOK_S = 0.2  # real seconds between two looks for callers whose time is up
 
 
@@ -63,12 +66,16 @@ class _Caller:
 class ControlSocket:
     """Listens on a port of the loopback interface, and pulls the switch for callers who know the token.
 
-    `pull` takes a command, a reason and a source. Raises OSError if there is no port to be had.
+    `pull` takes a command, a reason and a source; `silent_s` says how long ago the loop's last sign of life was.
+    Raises OSError if there is no port to be had.
     """
 
-    def __init__(self, token: str, pull: Callable[[str, str, str], Answer]) -> None:
+    def __init__(
+        self, token: str, pull: Callable[[str, str, str], Answer], silent_s: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._token = token
         self._pull = pull
+        self._silent_s = silent_s
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=MOST_CALLERS)
         self._listener.setblocking(False)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -148,6 +155,8 @@ class ControlSocket:
             return Reply(False, "no request of ours")
         if not hmac.compare_digest(request.token.encode(errors="replace"), self._token.encode()):
             return Reply(False, "the token is not this bot's")
+        if request.command == BEAT:
+            return Reply(True, f"{self._silent_s():.3f}")
         if request.command not in (HALT, FLATTEN):
             return Reply(False, "only halt and flatten are taken here")
         return request

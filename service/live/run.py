@@ -47,8 +47,16 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
             options = msgspec.structs.replace(options, account=_asked_account(options))
         plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_run(plan, say, claimed, secret))
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                outcome = runner.run(_run(plan, say, claimed, secret))
+        except Exception as error:
+            if not isinstance(error, UserError):
+                claimed.fail(f"{type(error).__name__}: {error}")
+            raise
+        if outcome.failure:
+            claimed.fail(outcome.failure)
+        return outcome
 
 
 def _want_checked(chosen: Strategies, settings: Settings, options: RunOptions, say: Callable[[str], None]) -> None:

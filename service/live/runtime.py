@@ -31,6 +31,7 @@ from service.live.control import Control
 from service.live.cost_guard import CostGuard
 from service.live.disk_watch import DiskWatch
 from service.live.hours import earlier, keep_known, market_hours
+from service.live.notices import Notices
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
 from service.live.reload import SourceWatchThread
 from service.live.rotation import SessionRotation
@@ -70,18 +71,21 @@ class Runtime:
     source_watch: SourceWatchThread | None
     web: WebProcess
     manager: ServiceManager | None  # of services, if one started the bot
+    notices: Notices | None
 
     async def run(self) -> Outcome:
         """Start the parts, wait for the end, and stop them. Raises UserError or Stopped if it does not start.
 
         What brings something in stops first: the feed, then the run's own tasks. Then what shows it: the dashboard, and
         the watch on strategies. The kill switch can be pulled until that is done. The gate follows, which writes what
-        waits, and at last the broker, through which the gate may still let something out.
+        waits, and the broker, through which the gate may still let something out. The notifier is the last: all of that
+        may be news.
         """
         async with AsyncExitStack() as stack:
             if self.manager is not None:
                 stack.callback(self.manager.close)
             driving = asyncio.Event()
+            await self._start_notifier(stack)
             control = self._start_core(stack, driving)
             await self._start_edges(stack, control, driving)
             # What was set up lives as long as the session: the collector need not look at it again.
@@ -157,6 +161,14 @@ class Runtime:
         control.begin()
         if (seconds := self.parts.plan.options.duration_s) is not None:
             stack.callback(self.host.stopping.end_after(seconds).cancel)
+
+    async def _start_notifier(self, stack: AsyncExitStack) -> None:
+        if self.notices is None:
+            return
+        await self.ground.processes.start(stack, "notifier", self.notices.process, vital=False)
+        if self.notices.process.refused:
+            raise UserError(self.notices.process.refused)
+        stack.push(self.notices.goodbye(lambda: self.host.ending.failure))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
@@ -247,6 +259,8 @@ class Runtime:
             self.telemetry.note_queues(self.out.gate, self.web, broker)
             self.telemetry.slow = self.slow_strategies.slow()
             self._tell_web()
+            if self.notices is not None:
+                self.notices.look(self.session.core)
             self.telemetry.tick_keeper.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if self.manager is not None:

@@ -43,6 +43,12 @@ KEYS = {
         *(f"{what}{suffix}" for suffix in ("", ".quietest") for what in ("p99_over_decoder", "p99_with_browsers")),
         *("bot_cpu", "browser_events", "venue_late_p99"),
     ],
+    "notifying": [
+        *(f"{who}.{p}" for who in ("without", "with") for p in ("p50", "p99")),
+        "p99",
+        "p99.quietest",
+        "asked",
+    ],
     "page": [
         *("first_numbers", "scripting_10x", "scripting_500x", "stream_of_60_symbols", "heap"),
         *("crowd_memory", "crowd_dropped", "crowd_tick_p99"),

@@ -1,0 +1,227 @@
+"""The desk: facts, beats and deaths become events, and these messages, which are kept on the disk before they go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from actors.messages import AccountOpened, DayStarted, FeedState, GateActed, PositionClosed, StateChanged
+from pipeline.events import SECOND
+from service.data_folder import JOURNAL
+from service.notify import texts
+from service.notify.event import Event, Message
+from service.notify.journal_facts import Cursor, Read, read
+from service.notify.messages import Beat
+from service.notify.outbox import Kept, Outbox
+from service.notify.targets import Target
+from service.notify_settings import NotifySettings
+from service.private_files import write_private
+
+STATE = "notify.json"
+"""What is kept, in the data folder, of what the journal says."""
+
+LOCK = "notify.lock"
+"""Held by who tells of the journal: one at a time."""
+
+_READ_AT_S = 15.0  # how exactly it is kept when the journal was read
+_FLAPPING_S = 300.0  # a feed that is lost again within this is told of, but not at once
+_CONFIRM_S = 2.0  # that the core has to say what the gate did already
+_ODD_TRIES = (1, 10, 100, 1_000)  # in vain, at which it is said
+
+
+class Day(msgspec.Struct):
+    """A trading day so far."""
+
+    date: str = ""
+    trades: int = 0
+    wins: int = 0
+    pnl: Decimal = Decimal(0)
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """What is wrong with the bot, as the watcher told it."""
+
+    id: str
+    pid: int
+    stuck: bool  # else it died
+
+
+class State(msgspec.Struct):
+    """What outlives the process."""
+
+    cursor: Cursor | None = None
+    read_at: float = 0.0  # when the journal was read last
+    day: Day = msgspec.field(default_factory=Day)
+    limit: float = 0.0  # of the day, in money
+    account: str = ""  # masked
+    beaten: str = ""  # the id of the newest trading state that came by a beat
+    feed_lost: bool = False
+    feed_told_at: float = 0.0  # that it was lost, at once
+    by_gate: Event | None = None  # what the gate did, which the core is to confirm
+    incident: Incident | None = None  # of the watcher
+    outbox: Kept = msgspec.field(default_factory=Kept)
+
+
+class Desk:
+    """Turns what happened into messages, and sends them. `say` tells of addresses that take none.
+
+    `from_run` is the run of the journal from which on all is told where nothing is kept yet; None: from now on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: NotifySettings,
+        targets: Sequence[Target],
+        say: Callable[[str], None],
+        *,
+        live: bool | None = None,
+        from_run: int | None = None,
+        name: str = STATE,
+    ) -> None:
+        self._folder = folder
+        self._path = folder / name
+        self._targets = {target.key: target for target in targets}
+        self._say = say
+        self._live = live
+        self._from_run = from_run
+        self._state = _load(self._path)
+        self._saved = b""
+        self._failed: dict[str, int] = {}  # tries in vain in a row, by address
+        self.outbox = Outbox(self._state.outbox, settings, self._targets)
+        self.run = from_run or 0  # the newest of the journal
+        self.held: tuple[str, ...] = ()  # what is open, in words
+
+    @property
+    def title(self) -> str:
+        """What a message is headed with."""
+        kind = "" if self._live is None else "LIVE" if self._live else "paper"
+        return " ".join(filter(None, ("microbot", kind, self._state.account)))
+
+    @property
+    def incident(self) -> Incident | None:
+        """What the watcher told last, and still holds."""
+        return self._state.incident
+
+    @incident.setter
+    def incident(self, incident: Incident | None) -> None:
+        self._state.incident = incident
+
+    def poll(self, now: float) -> None:
+        """Take what the journal says that it did not say before."""
+        state, last = self._state, self._state.read_at
+        while (found := read(self._folder / JOURNAL, state.cursor, self._from_run)) is not None:
+            self.run = max(self.run, found.run)
+            self.held = texts.held_in_words(found.book.positions) if found.book is not None else ()
+            for entry in found.facts:
+                # By the venue's clock, which may be another's: it happened since the last reading.
+                self._take(entry, min(max(entry.ts / SECOND, last), now) if last else now)
+            more = found.cursor.fact != getattr(state.cursor, "fact", None) and bool(found.facts)
+            state.cursor = found.cursor
+            if not more:
+                break
+        state.read_at = now
+        self._confirm(now)
+
+    def _take(self, entry: Read, at: float) -> None:
+        state, fact = self._state, entry.fact
+        if isinstance(fact, DayStarted):
+            day = state.day
+            if day.date and day.date != fact.date:
+                self.outbox.take(texts.of_day(day.date, day.trades, day.wins, day.pnl, at))
+            if day.date != fact.date:
+                state.day = Day(fact.date)
+        elif isinstance(fact, AccountOpened):
+            state.account = texts.masked(fact.number)
+        elif isinstance(fact, PositionClosed):
+            state.day.trades += 1
+            state.day.wins += fact.pnl > 0
+            state.day.pnl += fact.pnl
+        event = texts.of_fact(fact, entry.run, entry.input, at, limit=state.limit, held=self.held)
+        if isinstance(fact, GateActed):
+            state.by_gate = event or state.by_gate
+        elif event is not None:
+            self.outbox.take(event)
+        if isinstance(fact, StateChanged):
+            state.by_gate = None
+
+    def _confirm(self, now: float) -> None:
+        """Take what the gate did, where the core does not say the same soon: it may be stuck."""
+        event = self._state.by_gate
+        if event is not None and now > event.at + _CONFIRM_S:
+            self.outbox.take(event)
+            self._state.by_gate = None
+
+    def beat(self, beat: Beat, now: float) -> None:
+        """Take how the bot is."""
+        state = self._state
+        state.limit = beat.day_limit or state.limit
+        self.run = max(self.run, beat.run)
+        if beat.state is not None:
+            event = texts.of_state(beat.state, beat.run, now, limit=state.limit, held=self.held)
+            if event is not None and event.id != state.beaten:
+                state.beaten = event.id
+                self.outbox.take(event)
+        if (feed := beat.feed) is not None:
+            lost = feed.state in (FeedState.DOWN, FeedState.STALE)
+            if lost is not state.feed_lost and (lost or feed.state is FeedState.LIVE):
+                state.feed_lost = lost
+                event = texts.of_feed(feed, beat.run, now, urgent=lost and now > state.feed_told_at + _FLAPPING_S)
+                state.feed_told_at = now if event.urgent else state.feed_told_at
+                self.outbox.take(event)
+        if beat.day_limit < 0 and beat.date:
+            used = 100 * beat.day_pnl / beat.day_limit
+            level = next((level for level in texts.LEVELS if used >= level), texts.LEVELS[0] + 1)
+            higher = [f"day/{beat.date}/limit/{other}" for other in texts.LEVELS if other >= level]
+            if higher and not any(map(self.outbox.was_told, higher)):
+                self.outbox.take(texts.of_limit(beat.date, level, beat.day_pnl, beat.day_limit, now))
+
+    def died(self, pid: int, why: str, now: float) -> Event:
+        """Take that the bot died."""
+        self._confirm(now + _CONFIRM_S)
+        event = texts.of_death(self.run, pid, why, now, self.held)
+        self.outbox.take(event)
+        return event
+
+    def save(self) -> None:
+        """Keep what there is, if it changed; what cannot be written is told once more after a restart."""
+        # A moment in the past does no harm, and a file that is written twice a second would.
+        coarse = self._state.read_at // _READ_AT_S * _READ_AT_S
+        data = msgspec.json.encode(msgspec.structs.replace(self._state, read_at=coarse))
+        if data == self._saved:
+            return
+        with contextlib.suppress(OSError):
+            write_private(self._path, data)
+            self._saved = data
+
+    async def send(self, key: str, message: Message, now: Callable[[], float]) -> None:
+        """Send a message to an address, and note what became of it."""
+        target = self._targets[key]
+        text = message.text + texts.late(now() - message.at)
+        body = self.outbox.body(message, now(), self.title)
+        failure = await asyncio.to_thread(target.send, text, self.title, body)
+        self.outbox.sent(key, message, now(), delivered=not failure)
+        self.save()
+        if failure:
+            tries = self._failed[key] = self._failed.get(key, 0) + 1
+            if tries in _ODD_TRIES:
+                self._say(f"{target.name} takes no messages, they wait: {failure}")
+        elif self._failed.pop(key, 0):
+            self._say(f"{target.name} takes messages again")
+
+
+def was_told(folder: Path, id: str) -> bool:
+    """Whether the desk of a data folder has taken an event."""
+    return id in _load(folder / STATE).outbox.told
+
+
+def _load(path: Path) -> State:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return State()

@@ -1,0 +1,112 @@
+"""The journal as the notifier reads it: the facts behind a cursor, the book, and the run, also while a bot writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from actors.book import Book
+from actors.gateway.sqlite_journal import open_to_read
+from actors.messages import (
+    AccountOpened,
+    ChainFailed,
+    ChainRemoved,
+    DayStarted,
+    Fact,
+    GateActed,
+    OrderFilled,
+    PositionClosed,
+    StateChanged,
+    StrategyHalted,
+)
+
+_WANTED = (
+    *(OrderFilled, PositionClosed, StateChanged, GateActed, StrategyHalted, ChainFailed, ChainRemoved),
+    *(DayStarted, AccountOpened),
+)
+_KINDS = tuple(str(kind.__struct_config__.tag) for kind in _WANTED)
+_MOST_FACTS = 2_000  # of one reading
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far the journal was read: the last fact, and what proves that it is still the same journal."""
+
+    fact: int = 0
+    run: int = 0
+    started_ts: int = 0  # of that run
+
+
+class Read(NamedTuple):
+    """A fact, and where it stands."""
+
+    run: int
+    input: int
+    ts: int  # the venue's, ns
+    fact: Fact
+
+
+class Reading(NamedTuple):
+    """What is behind a cursor."""
+
+    facts: list[Read]
+    cursor: Cursor
+    run: int  # the newest one
+    book: Book | None  # the one written last
+
+
+def read(path: Path, cursor: Cursor | None, from_run: int | None = None) -> Reading | None:
+    """Read what is behind a cursor, a bounded number of facts; None where there is no journal to be read.
+
+    Without a cursor, what is behind the beginning of `from_run`; without that as well, nothing: from here on. A journal
+    that another took the place of is read from its beginning.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with closing(open_to_read(path)) as connection:
+            return _read(connection, cursor, from_run)
+    except (sqlite3.Error, msgspec.MsgspecError):  # it is being made, or damaged: `doctor` says so
+        return None
+
+
+def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int | None) -> Reading:
+    newest, last = connection.execute(
+        "SELECT (SELECT ifnull(max(id), 0) FROM runs), (SELECT ifnull(max(id), 0) FROM facts)"
+    ).fetchone()
+    if cursor is None:
+        start = last
+        if from_run is not None:
+            query = "SELECT ifnull(max(id), 0) FROM facts WHERE run < ?"
+            start = connection.execute(query, (from_run,)).fetchone()[0]
+        cursor = Cursor(start)
+    elif last < cursor.fact or not _is_same(connection, cursor):
+        cursor = Cursor()
+    marks = ", ".join("?" * len(_KINDS))
+    rows = connection.execute(
+        f"SELECT id, run, input, ts, body FROM facts WHERE id > ? AND kind IN ({marks}) ORDER BY id LIMIT ?",
+        (cursor.fact, *_KINDS, _MOST_FACTS),
+    ).fetchall()
+    reached = rows[-1][0] if len(rows) == _MOST_FACTS else max(last, cursor.fact)
+    started = connection.execute("SELECT started_ts FROM runs WHERE id = ?", (newest,)).fetchone()
+    row = connection.execute("SELECT body FROM books ORDER BY run DESC, input DESC LIMIT 1").fetchone()
+    book = msgspec.json.decode(row[0], type=Book) if row is not None else None
+    return Reading(list(_facts(rows)), Cursor(reached, newest, started[0] if started else 0), newest, book)
+
+
+def _facts(rows: list[tuple[int, int, int, int, str]]) -> Iterator[Read]:
+    for _, run, number, ts, body in rows:
+        try:
+            yield Read(run, number, ts, msgspec.json.decode(body, type=Fact))
+        except msgspec.MsgspecError:  # of another version: it is nothing that this one could tell
+            continue
+
+
+def _is_same(connection: sqlite3.Connection, cursor: Cursor) -> bool:
+    """Whether this is the journal that the cursor is of; a run that was pruned proves nothing."""
+    found = connection.execute("SELECT started_ts FROM runs WHERE id = ?", (cursor.run,)).fetchone()
+    return found is None or found[0] == cursor.started_ts
