@@ -26,7 +26,7 @@ from pipeline.admission import AdmissionSettings
 from pipeline.strategy import StrategySettings, StrategyUse
 from service import plain_text, toml_lines
 from service.errors import UserError
-from web.settings import WebSettings
+from web.settings import SignalsSettings, WebSettings
 
 ENVIRONMENT = "MICROBOT_"
 _NO_SETTINGS = {"MICROBOT_CHROMIUM", "MICROBOT_SHARED"}  # of the tests and the benchmarks
@@ -101,6 +101,7 @@ class Settings(CoreSettings, frozen=True):
     broker: BrokerSettings = BrokerSettings()
     hours: HoursSettings = HoursSettings()
     web: WebSettings = WebSettings()
+    signals: SignalsSettings = SignalsSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()

@@ -244,11 +244,26 @@ class SymbolWish(msgspec.Struct, frozen=True, tag="symbol_wish", tag_field="type
     reason: str = ""
 
 
+class SignalWish(msgspec.Struct, frozen=True, tag="signal_wish", tag_field="type"):
+    """A signal that a program outside sent, and signed; times are seconds since 1970 by the wall clock."""
+
+    name: str
+    symbol: str
+    value: float  # 1 for LONG, -1 for SHORT, or any other number
+    id: str
+    made: float  # when it was made, as it says
+    good_for: float = 0.0  # seconds after that; 0: it does not say
+
+
+Wish = Command | RestartChain | SymbolWish | SignalWish
+"""Everything that is asked of the bot through its web process."""
+
+
 class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
     """A user gives a command; the bot answers it under its ticket."""
 
     ticket: int
-    command: Command | RestartChain | SymbolWish
+    command: Wish
     id: str = ""  # what comes again under the same id is carried out once
     deadline: Moment | None = None  # after it the command is not carried out any more; None: however late it is
 

@@ -13,7 +13,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from actors.messages import Sized
 from actors.portfolio.closed_trades import slipped
 from actors.risk.sizing import arithmetic
-from pipeline.events import Reading
+from pipeline.events import ExternalSignal, Reading
 from pipeline.parameters import Parameter
 from service import logs
 from service.data_folder import JOURNAL
@@ -162,6 +162,8 @@ def _told(fact: Row) -> Iterator[str]:
             yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
             for seen in signal["readings"]:
                 yield f"  {reading(**seen)}"
+            for told in signal.get("external", ()):
+                yield f"  {_said_outside(told, signal['ts'])}"
             if carried := _carried(signal):
                 yield f"  it asks for {carried}"
             if sized := fact.get("sized"):
@@ -202,6 +204,12 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
+
+
+def _said_outside(told: Row, ts: int) -> str:
+    """Return what was said from outside and was in force at the signal's `ts` (ns), in words."""
+    said = msgspec.convert(told, ExternalSignal)
+    return f"said from outside: {said.words}, {max(ts - said.ts, 0) / 1e9:.1f} s before"
 
 
 def _fees(fill: Row) -> str:

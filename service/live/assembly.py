@@ -44,7 +44,7 @@ from pipeline.admission import Admission
 from pipeline.events import SECOND
 from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
-from service import data_feeds, fact_log, figures, logs
+from service import data_feeds, fact_log, figures, logs, signals_secret
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
@@ -54,6 +54,7 @@ from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
+from service.live.external_signals import ExternalSignals
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
@@ -202,7 +203,9 @@ def _web_process(
     plan: Plan, host: Host, ground: Groundwork, out: WayOut, intake: Intake, telemetry: Telemetry
 ) -> WebProcess:
     """Make the dashboard's process, with the two ways in that commands from it have."""
-    reception = Reception(intake.carry_out, pull=out.switch.pull)
+    door = signals_secret.door_of(plan.settings.signals)
+    external = ExternalSignals(intake, time.time())
+    reception = Reception(external.carry_out, pull=out.switch.pull)
     workings = workings_of(plan)
 
     def history() -> list[Any]:
@@ -216,6 +219,7 @@ def _web_process(
         secret_file=web_secret.file_of(plan.options.data_dir) if host.secret else None,
         explain=_explain_command(plan) if ground.books.run_number is not None else (),
         commands=CommandPipe(reception.take_past_loop, ground.urgent.send),
+        signals=door,
     )
 
 

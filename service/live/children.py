@@ -30,6 +30,7 @@ from service.logs import LEVELS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
+from web.signals import SECRET_VARIABLE, SignalDoor
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
@@ -38,7 +39,7 @@ _MOST_CATCHING_UP = 50_000  # messages that wait for a web process that starts, 
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
-async def _spawn(*arguments: str, **options: Any) -> Process:
+async def _spawn(*arguments: str, more: dict[str, str] | None = None, **options: Any) -> Process:
     # A session of its own: Ctrl-C reaches the bot alone, which then ends the others in order. They end by
     # themselves when their standard input does, however the bot died.
     # -P: without the folder that we are in, where a `signal.py` or a `web/` of the user's would be found first.
@@ -48,14 +49,18 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
-        env=without_keys(os.environ),
+        env=without_keys(os.environ) | (more or {}),
         **options,
     )
 
 
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what opens an account: no child trades, and the web process talks to strangers."""
-    return {name: value for name, value in environment.items() if not name.upper().startswith("APCA_")}
+    """Return an environment without what opens an account: no child trades, and the web process talks to strangers.
+
+    What signals from outside are signed with is the web process's alone.
+    """
+    kept = (name for name in environment if not name.upper().startswith("APCA_") and name.upper() != SECRET_VARIABLE)
+    return {name: environment[name] for name in kept}
 
 
 async def _end(process: Process, within_s: float = 2.0) -> None:
@@ -170,6 +175,7 @@ class WebProcess:
         secret_file: Path | None = None,
         explain: Sequence[str] = (),
         commands: CommandPipe | None = None,
+        signals: SignalDoor | None = None,
     ) -> None:
         self.port = 0  # where it listens; 0 as long as it does not
         self._dropped = 0  # messages that found the pipe full
@@ -180,6 +186,9 @@ class WebProcess:
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
         self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
+        # Only this user can read a process's environment.
+        self._signals_secret = {SECRET_VARIABLE: signals.secret} if signals is not None else None
+        self._signals_flag = ("--signals", msgspec.json.encode(signals.open_settings).decode()) if signals else ()
         self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
         self._process: Process | None = None
@@ -199,10 +208,11 @@ class WebProcess:
                 *flag,
                 *self._secret_flag,
                 *self._explain_flag,
+                *self._signals_flag,
                 "--settings",
                 msgspec.json.encode(settings).decode(),
             )
-            process = await _spawn("web", *words, **options)
+            process = await _spawn("web", *words, more=self._signals_secret, **options)
         async with _heard(process, "microbot.web") as heard:
             try:
                 await self._read(process)
