@@ -187,7 +187,7 @@ class WebProcess:
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
         self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
         # Only this user can read a process's environment.
-        self._signals_secret = {SECRET_VARIABLE: signals.secret} if signals is not None else None
+        self._secrets = {"more": {SECRET_VARIABLE: signals.secret}} if signals is not None else {}
         self._signals_flag = ("--signals", msgspec.json.encode(signals.open_settings).decode()) if signals else ()
         self._history = history  # what a new process has to know that the old one knew
         self._writer = FrameWriter()
@@ -212,7 +212,7 @@ class WebProcess:
                 "--settings",
                 msgspec.json.encode(settings).decode(),
             )
-            process = await _spawn("web", *words, more=self._signals_secret, **options)
+            process = await _spawn("web", *words, **options, **self._secrets)
         async with _heard(process, "microbot.web") as heard:
             try:
                 await self._read(process)
