@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from actors.messages import (
@@ -191,6 +193,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     filled: int = 0  # entries that were filled, at least in part, since the bot started
     heard: Heard = Heard()
     windows: dict[str, float] = {}  # seconds that the strategy of a symbol looks back, where it does
+    execution: dict[str, Any] = {}  # how orders fare: `ExecutionQuality.figures`
 
 
 class WorthSeen(msgspec.Struct, frozen=True, tag="worth", tag_field="type"):
@@ -222,6 +225,14 @@ class Workings(msgspec.Struct, frozen=True, tag="workings", tag_field="type"):
 
 class ChainLate(msgspec.Struct, frozen=True, tag="chain_late", tag_field="type"):
     """A symbol's strategy takes too long for a tick, and may be at it still; told past the loop that waits for it."""
+
+    symbol: str
+    reason: str
+    ts: int
+
+
+class ExecutionParted(msgspec.Struct, frozen=True, tag="execution_parted", tag_field="type"):
+    """Orders of a symbol fare otherwise than the simulator assumes, by a clear margin: how, in words."""
 
     symbol: str
     reason: str
@@ -350,6 +361,7 @@ ToWeb = (
     | MetricsSeen
     | WorthSeen
     | ChainLate
+    | ExecutionParted
     | TradesTold
     | ShownFact
 )

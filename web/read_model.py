@@ -48,6 +48,7 @@ from web.ledger import Ledger, Scope
 from web.messages import (
     SLOW,
     ChainLate,
+    ExecutionParted,
     GaugesSeen,
     Heard,
     MetricsSeen,
@@ -81,7 +82,7 @@ _SECTIONS_SHOWN = ("strategy", "risk", "execution")
 
 _ONLY_NOTICED: tuple[type, ...] = (
     *(AccountOpened, BrokerChanged, ChainFailed, ChainRemoved, ChainRestarted, DayStarted, OrderRejected),
-    *(StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
+    *(ExecutionParted, StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
 )
 """What changes nothing that is shown but the list of events."""
 
@@ -266,6 +267,7 @@ class ReadModel:
             "windows": {view.name: view.window_s for view in self._symbols if view.window_s},
             "locks": dict(seen.locks) if seen else {},
             "symbols_halted": dict(seen.symbols_halted) if seen else {},
+            "execution": seen.execution if seen else {},
         }
 
     def _common_metrics(self) -> dict[str, Any]:

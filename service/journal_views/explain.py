@@ -184,6 +184,9 @@ def _told(fact: Row) -> Iterator[str]:
         case "order_filled":
             done = fact["execution"]
             yield f"{_time(fact, done['ts'])}  {_execution(done)}{_fees(fact)}"
+        case "order_measured":
+            if said := _measured(fact):
+                yield f"  {said}"
         case "position_split":
             before = f"{_quantity(fact['before'])} @ {price(fact['price_before'])}"
             after = f"{_quantity(fact['quantity'])} @ {price(fact['entry_price'])}"
@@ -204,6 +207,19 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
+
+
+def _measured(fact: Row) -> str:
+    """Return how an order fared that is over, in words; nothing where it was not filled."""
+    stages = (
+        *(("venue_to_receipt_ms", "to receipt"), ("receipt_to_decision_ms", "to decision")),
+        *(("submit_to_accept_ms", "to accepted"), ("submit_to_fill_ms", "to the first fill")),
+    )
+    if "slippage_bps" not in fact:
+        return ""
+    took = ", ".join(f"{fact[name]:,.1f} ms {words}" for name, words in stages if name in fact)
+    cost = f"slippage from its trigger {fact['slippage_bps']:+.2f} bp, {dollars(fact['slippage'])}"
+    return f"{fact['role']}: {took}{'; ' if took else ''}{cost}"
 
 
 def _said_outside(told: Row, ts: int) -> str:

@@ -54,6 +54,7 @@ from service.live.brokerage import Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
+from service.live.execution_quality import ExecutionQuality, assumed_by
 from service.live.external_signals import ExternalSignals
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.operators import Operators
@@ -253,6 +254,14 @@ def _first_session(
         unused=Unused(lambda: ground.admission.refused, time.monotonic),
         operators=Operators(time.perf_counter_ns),
         trades=TradeHistory(kept, run, out.session_id, started.started_ts),
+        quality=ExecutionQuality(
+            core,
+            assumed_by(settings, at_broker=parts.plan.at_broker),
+            ground.clock,
+            lambda: ground.admission.arrived_at,
+            time.monotonic_ns,
+            at_broker=parts.plan.at_broker,
+        ),
     )
     session = Session(
         core=core,

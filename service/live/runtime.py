@@ -222,6 +222,8 @@ class Runtime:
             self.telemetry.slow = self.slow_strategies.slow()
             self._tell_web()
             self.telemetry.tick_keeper.write(self.session)
+            if self.telemetry.quality is not None:
+                self.telemetry.quality.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if not self.host.ending.stop.is_set():
                 if self.parts.recordings is not None:
@@ -248,6 +250,8 @@ class Runtime:
         core.finish()
         self._tell_web()
         self.telemetry.tick_keeper.write(self.session, all_of_them=True)
+        if self.telemetry.quality is not None:
+            self.telemetry.quality.write(self.session)
         summary = self.telemetry.summary()
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
         cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""
