@@ -107,6 +107,7 @@ class Admission:
         self._max_symbols = settings.max_symbols
         self._wanted = frozenset(symbols)  # none: whatever comes
         self._symbols: dict[str, _Symbol] = {}
+        self.arrived_at = 0  # ns, monotonic: when the newest batch came
         self._earliest, self._latest = 1, 0  # times that are beyond doubt in the batch at hand
         self._admitted: list[Admitted] = []  # of the batch at hand, so far
         self._waiting: dict[str, float] = {}  # sizes that the next tick is to have besides its own, by symbol
@@ -141,6 +142,7 @@ class Admission:
 
     def admit(self, events: Iterable[Event], monotonic: int) -> list[Admitted]:
         """Return what the core is to be fed, in order. `monotonic` is when the events arrived, in ns."""
+        self.arrived_at = monotonic
         self.not_taken = []
         self._made = {}
         admitted = self._admitted = []

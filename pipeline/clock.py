@@ -16,6 +16,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from pipeline.checked import FAULTS
 from pipeline.events import SECOND
+from pipeline.externals import Externals
 from pipeline.probe import Probe
 
 # Timers due at the same instant fire by rank, then in the order in which their symbols were first seen.
@@ -162,10 +163,10 @@ class InputClock:
 class SymbolClock(PeriodicScheduler):
     """A symbol's view of the clock, and the scheduler that its operators are subscribed with.
 
-    It hands its probe to every operator that is subscribed with it: the scheduler is all that RxPY passes on from an
-    operator to the one before it, plain ones included. RxPY's own time operators (`ops.debounce`, `ops.delay`, ...)
-    run on it in virtual time. `on_fault` is called with what its timers raise; without it, they raise where the time is
-    moved.
+    It hands its probe, and what is said of the symbol from outside, to every operator that is subscribed with it: the
+    scheduler is all that RxPY passes on from an operator to the one before it, plain ones included. RxPY's own time
+    operators (`ops.debounce`, `ops.delay`, ...) run on it in virtual time. `on_fault` is called with what its timers
+    raise; without it, they raise where the time is moved.
     """
 
     def __init__(
@@ -174,12 +175,14 @@ class SymbolClock(PeriodicScheduler):
         symbol_index: int = 0,
         on_fault: Callable[[BaseException], None] | None = None,
         probe: Probe | None = None,
+        externals: Externals | None = None,
     ) -> None:
         super().__init__()
         self.clock = clock
         self.symbol_index = symbol_index
         self._trampoline: deque[tuple[Disposable, Any, Any]] = deque()  # actions to run now, the running one first
         self.probe = probe or Probe()
+        self.externals = externals or Externals()
         self._on_fault = on_fault
 
     def at(self, due: int, action: Callable[[], None], rank: int = RANK_OTHER) -> Timer:

@@ -162,6 +162,26 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
         return self.volume
 
 
+# ------------------------------------------------------------------------------------ what others say
+
+
+class ExternalSignal(msgspec.Struct, frozen=True, gc=False, tag="external", tag_field="type"):
+    """What a program outside says of a symbol, under a name; a strategy hears it by `op.external(name)`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+    symbol: Symbol
+    value: float  # 1 for LONG, -1 for SHORT, or any other number
+    id: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]  # whose it is, for those who look it up
+    ts: int = 0  # when it was taken in, the venue's time
+    until: int = 0  # ns, when it is good no more; 0: it does not say
+
+    @property
+    def words(self) -> str:
+        """Name it for people."""
+        side = {1.0: Side.LONG.value, -1.0: Side.SHORT.value}.get(self.value, f"{self.value:g}")
+        return f"{self.name} {side} ({self.id})"
+
+
 # ------------------------------------------------------------------------------------ what a strategy says
 
 
@@ -217,6 +237,8 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
     - `good_for`: seconds after `ts` (venue time), a day at most; what is not filled by then is canceled.
     - `exits`: a list of exits, or a function of `held` and `market`: those of the position that it opens.
 
+    `external` is the core's to set: what was said from outside and was in force as its strategy signalled.
+
     Raises WrongValue where it is made of anything else.
     """
 
@@ -232,6 +254,7 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
     limit: float | UnsetType | None = UNSET
     good_for: float | UnsetType | None = UNSET
     exits: Any = UNSET  # checked where the core hears of it; what is written of it are their names
+    external: tuple[ExternalSignal, ...] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         note_maker(self)
@@ -260,6 +283,12 @@ class Signal(msgspec.Struct, frozen=True, dict=True, tag="signal", tag_field="ty
             elif name != "exits":
                 most = LONGEST_GOOD_FOR if name == "good_for" else inf
                 force_setattr(self, name, positive(f"a signal's {name} is", value, most=most))
+
+    def heard(self, external: tuple[ExternalSignal, ...]) -> Signal:
+        """Return it with what was said from outside as it was made, and with nothing else of that kind."""
+        if not external and self.external is UNSET:
+            return self
+        return msgspec.structs.replace(self, external=external or UNSET)
 
     @property
     def good_until(self) -> int | None:

@@ -108,7 +108,9 @@ def _fields(fact: msgspec.Struct, *without: str) -> dict[str, Any]:
 
 def _signal(fact: SignalRaised) -> Line:
     signal = fact.signal
-    fields = _fields(signal, "readings") | _fields(fact, "signal", "approved", "sized")
+    fields = _fields(signal, "readings", "external") | _fields(fact, "signal", "approved", "sized")
+    told = [each.words for each in signal.external or ()]
+    fields |= {"external": told} if told else {}
     fields |= {f"reading_{reading.name}": reading.value for reading in signal.readings}
     verdict = "approved" if fact.approved else f"refused: {fact.reason}"
     event = "signal.approved" if fact.approved else "signal.refused"

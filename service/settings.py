@@ -27,7 +27,7 @@ from pipeline.strategy import StrategySettings, StrategyUse
 from service import plain_text, toml_lines
 from service.errors import UserError
 from service.notify_settings import URLS, NotifySettings
-from web.settings import WebSettings
+from web.settings import SignalsSettings, WebSettings
 
 ENVIRONMENT = "MICROBOT_"
 _NO_SETTINGS = {"MICROBOT_DATA_DIR", "MICROBOT_CHROMIUM", "MICROBOT_SHARED", URLS}
@@ -117,6 +117,7 @@ class Settings(CoreSettings, frozen=True):
     broker: BrokerSettings = BrokerSettings()
     hours: HoursSettings = HoursSettings()
     web: WebSettings = WebSettings()
+    signals: SignalsSettings = SignalsSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     record: RecordSettings = RecordSettings()
     disk: DiskSettings = DiskSettings()

@@ -35,7 +35,8 @@ from web.lock import Lock, is_hash, is_secret, parted
 from web.messages import FromWeb, Listening
 from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
-from web.settings import WebSettings
+from web.settings import SignalsSettings, WebSettings
+from web.signals import SECRET_VARIABLE, SignalDoor
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop] | None
 try:
@@ -161,6 +162,7 @@ class Given(NamedTuple):
     explain: tuple[str, ...]  # the program that tells the story of a decision; empty where there is none
     hashed: str = ""  # the hash of another secret that will do
     urgent: int | None = None  # the descriptor of a pipe up to the bot, of which not its loop reads, if there is one
+    signals: SignalDoor | None = None  # who may send signals; None: nobody
 
 
 async def serve(given: Given, fd_in: int, fd_out: int) -> int:
@@ -180,7 +182,7 @@ async def serve(given: Given, fd_in: int, fd_out: int) -> int:
         say(f"{problem}.")
         return 2
     lock = Lock(given.secret, given.hashed)
-    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, lock, given.explain)
+    app = make_app(settings, load_assets(), pipe_out.send, loop.time, read_clocks, lock, given.explain, given.signals)
     if given.urgent is not None:
         app[COMMANDS].send_past_loop = PipeOut(given.urgent).send
     runner = make_runner(app, _SHUTDOWN_S)
@@ -265,6 +267,7 @@ def read_arguments(arguments: Sequence[str]) -> Given:
     parser.add_argument(
         "--explain", default="[]", metavar="JSON", help="the program that tells of a decision, as a list"
     )
+    parser.add_argument("--signals", metavar="JSON", help=f"take signals in, signed with what {SECRET_VARIABLE} holds")
     given = parser.parse_args(arguments)
     try:
         read = msgspec.json.decode(given.settings, type=WebSettings)
@@ -281,7 +284,21 @@ def read_arguments(arguments: Sequence[str]) -> Given:
         parser.error(f"there is no secret in {given.secret_file or 'the settings'}")
     if not secret and not hashed and not is_loopback(read.host):
         parser.error(f"{read.host} is no address of this machine alone: the dashboard wants a secret there")
-    return Given(read, given.news, secret, explain, hashed, given.urgent)
+    return Given(read, given.news, secret, explain, hashed, given.urgent, _signals(parser, given.signals))
+
+
+def _signals(parser: argparse.ArgumentParser, given: str | None) -> SignalDoor | None:
+    """Read who may send signals; the secret comes in the environment, which only this user can read."""
+    if given is None:
+        return None
+    try:
+        read = msgspec.json.decode(given, type=SignalsSettings)
+    except msgspec.MsgspecError as problem:
+        parser.error(str(problem))
+    secret = os.environ.pop(SECRET_VARIABLE, "")  # no process of ours gets it
+    if not is_secret(secret):
+        parser.error(f"there is no secret in {SECRET_VARIABLE}")
+    return SignalDoor(secret, read)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

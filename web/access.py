@@ -49,7 +49,10 @@ class LoginRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Access:
-    """Admits requests; `clock` gives monotonic seconds, `wall` seconds since 1970, by which sessions end."""
+    """Admits requests; `clock` gives monotonic seconds, `wall` seconds since 1970, by which sessions end.
+
+    Who asks for a path that is `signed` proves in another way who they are.
+    """
 
     def __init__(
         self,
@@ -58,9 +61,10 @@ class Access:
         lock: Lock,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        signed: frozenset[str] = frozenset(),
     ) -> None:
         self._base = settings.base
-        self._open = _OPEN | {f"/static/{assets.version}/{name}" for name in assets.open_files}
+        self._open = _OPEN | signed | {f"/static/{assets.version}/{name}" for name in assets.open_files}
         self._door = Door(settings.host, settings.allowed_hosts)
         self._proxies = Proxies(settings.trusted_proxies)
         self._lock = lock
@@ -155,6 +159,11 @@ class Access:
 def is_known(request: web.Request) -> bool:
     """Whether a request that was admitted comes from a client that knows the secret, if there is one."""
     return request[_ADMITTED].known
+
+
+def address_of(request: web.Request) -> str:
+    """Return the address of who asks, behind proxies that are believed."""
+    return request[_ADMITTED].caller.address
 
 
 def session_left(request: web.Request) -> float | None:

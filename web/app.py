@@ -7,6 +7,7 @@ GET  /healthz      200, or 503 without a bot    POST /api/command   commands, an
 GET  /metrics      in Prometheus's text format  GET  /api/trades    and more of trades: `web/trades.py`
 GET  /readyz       200, or 503 if it cannot     GET  /api/login     and more of sessions: `web/access.py`
                    trade now                    GET  /api/chart/S   a symbol's bars: `web/chart.py`
+POST /signals      from outside: `web/signals.py`
 
 The log and the settings: `web/inside.py`; the switches of a mock exchange: `web/mock_panel.py`.
 
@@ -45,6 +46,7 @@ from web.prometheus import exposition
 from web.replay_buffer import Look
 from web.security import security_headers
 from web.settings import WebSettings
+from web.signals import SIGNALS, SignalDoor, Signals
 from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)
@@ -82,13 +84,14 @@ def make_app(
     now: Callable[[], Moment],
     lock: Lock | None = None,
     explain: Sequence[str] = (),
+    signals: SignalDoor | None = None,
 ) -> web.Application:
     """Build the application. Feed it with `app[HUB].tell(message)`.
 
     `clock` gives monotonic seconds, `now` what both of the machine's clocks show, as the bot reads them.
 
     `lock` keeps others out; what the settings say of a secret is how it came about. `explain` is the
-    program that tells the story of a decision.
+    program that tells the story of a decision. `signals` says who may send some; without it, nobody.
     """
     app = web.Application(client_max_size=_MAX_BODY)
     app[SETTINGS] = settings
@@ -105,7 +108,8 @@ def make_app(
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_sending)
-    Access(settings, assets, lock or Lock(), clock, lambda: now().wall_ms / 1_000).add_to(app)
+    signed = frozenset((SIGNALS,)) if signals is not None else frozenset[str]()
+    Access(settings, assets, lock or Lock(), clock, lambda: now().wall_ms / 1_000, signed).add_to(app)
     app.router.add_get("/", _page)
     app.router.add_get(f"/static/{assets.version}/{{name:.+}}", _static)
     app.router.add_get("/events", _events)
@@ -121,6 +125,8 @@ def make_app(
     app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
     Inside(app[HUB]).add_to(app.router)
     MockPanel(app[HUB]).add_to(app.router)
+    if signals is not None:
+        Signals(signals, settings, app[HUB], send_command, now, clock).add_to(app.router)
     return app
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from actors.messages import (
@@ -191,6 +193,7 @@ class MetricsSeen(msgspec.Struct, frozen=True, tag="metrics", tag_field="type"):
     filled: int = 0  # entries that were filled, at least in part, since the bot started
     heard: Heard = Heard()
     windows: dict[str, float] = {}  # seconds that the strategy of a symbol looks back, where it does
+    execution: dict[str, Any] = {}  # how orders fare: `ExecutionQuality.figures`
 
 
 class WorthSeen(msgspec.Struct, frozen=True, tag="worth", tag_field="type"):
@@ -245,6 +248,14 @@ class DiskSeen(msgspec.Struct, frozen=True, tag="disk_seen", tag_field="type"):
         return f"{said}: enough again"
 
 
+class ExecutionParted(msgspec.Struct, frozen=True, tag="execution_parted", tag_field="type"):
+    """Orders of a symbol fare otherwise than the simulator assumes, by a clear margin: how, in words."""
+
+    symbol: str
+    reason: str
+    ts: int
+
+
 class Listening(msgspec.Struct, frozen=True, tag="listening", tag_field="type"):
     """The web process accepts connections on this port; the first frame on its stdout."""
 
@@ -261,11 +272,26 @@ class SymbolWish(msgspec.Struct, frozen=True, tag="symbol_wish", tag_field="type
     reason: str = ""
 
 
+class SignalWish(msgspec.Struct, frozen=True, tag="signal_wish", tag_field="type"):
+    """A signal that a program outside sent, and signed; times are seconds since 1970 by the wall clock."""
+
+    name: str
+    symbol: str
+    value: float  # 1 for LONG, -1 for SHORT, or any other number
+    id: str
+    made: float  # when it was made, as it says
+    good_for: float = 0.0  # seconds after that; 0: it does not say
+
+
+Wish = Command | RestartChain | SymbolWish | SignalWish
+"""Everything that is asked of the bot through its web process."""
+
+
 class Asked(msgspec.Struct, frozen=True, tag="asked", tag_field="type"):
     """A user gives a command; the bot answers it under its ticket."""
 
     ticket: int
-    command: Command | RestartChain | SymbolWish
+    command: Wish
     id: str = ""  # what comes again under the same id is carried out once
     deadline: Moment | None = None  # after it the command is not carried out any more; None: however late it is
 
@@ -353,6 +379,7 @@ ToWeb = (
     | WorthSeen
     | ChainLate
     | DiskSeen
+    | ExecutionParted
     | TradesTold
     | ShownFact
 )

@@ -9,7 +9,7 @@ import msgspec
 from actors import messages
 from actors.orders import OrderRejected
 from actors.risk.symbol_locks import until_words
-from web.messages import ChainLate, DiskSeen
+from web.messages import ChainLate, DiskSeen, ExecutionParted
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -64,6 +64,8 @@ def _said(message: Any, zone: str) -> tuple[str, str]:
             return "chain", f"the strategy of {message.symbol} is slow: {message.reason}"
         case DiskSeen():
             return "disk", message.sentence
+        case ExecutionParted():
+            return "order", f"{message.symbol}: {message.reason}"
         case messages.StrategyReplaced():
             warm = f"warmed up with {message.warm_up:,} trades and quotes" if message.warm_up else "cold"
             return "chain", f"the strategy {message.strategy} ({message.sha256[:8]}) takes over, {warm}"

@@ -49,6 +49,7 @@ from web.messages import (
     SLOW,
     ChainLate,
     DiskSeen,
+    ExecutionParted,
     GaugesSeen,
     Heard,
     MetricsSeen,
@@ -82,7 +83,7 @@ _SECTIONS_SHOWN = ("strategy", "risk", "execution")
 
 _ONLY_NOTICED: tuple[type, ...] = (
     *(AccountOpened, ChainFailed, ChainRemoved, ChainRestarted, DayStarted, OrderRejected),
-    *(StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
+    *(ExecutionParted, StrategyHalted, StrategyRefused, StrategyReplaced, SymbolHalted, SymbolLocked, SymbolUnlocked),
 )
 """What changes nothing that is shown but the list of events."""
 
@@ -271,6 +272,7 @@ class ReadModel:
             "windows": {view.name: view.window_s for view in self._symbols if view.window_s},
             "locks": dict(seen.locks) if seen else {},
             "symbols_halted": dict(seen.symbols_halted) if seen else {},
+            "execution": seen.execution if seen else {},
         }
 
     def _common_metrics(self) -> dict[str, Any]:

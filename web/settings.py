@@ -106,3 +106,25 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def lacks_secret(self) -> bool:
         """Whether the network would see the dashboard, and nothing would keep strangers out."""
         return not is_loopback(self.host) and not self.secret
+
+
+class SignalsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[signals]: who may send signals to `POST /signals`, and how many; without a secret, there is no such path."""
+
+    secret: str = ""
+    """What senders sign with: 16 printable characters or more, without blanks."""
+
+    secret_file: str = ""
+    """A file that holds it, in place of `secret`."""
+
+    max_age_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
+    """Seconds after which a signal is refused."""
+
+    per_minute: Annotated[int, Meta(ge=1, le=600)] = 60
+    """Signals taken in a minute, ten of them at once."""
+
+    def __post_init__(self) -> None:
+        if self.secret and not is_secret(self.secret):
+            raise ValueError(f"secret must be {LEAST_LENGTH} or more printable characters without blanks")
+        if self.secret and self.secret_file:
+            raise ValueError("secret and secret_file are two ways to say one thing: set one of them")

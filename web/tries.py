@@ -20,7 +20,7 @@ EACH_S_OF_ALL = 1.0
 _ADDRESSES = 1_000  # remembered; the one that tried the longest time ago is forgotten
 
 
-class _Bucket:
+class Bucket:
     """So many tries, which come back one by one."""
 
     def __init__(self, most: int, each_s: float, now: float) -> None:
@@ -45,8 +45,8 @@ class Tries:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._all = _Bucket(AT_ONCE_OF_ALL, EACH_S_OF_ALL, clock())
-        self._by_address: OrderedDict[str, _Bucket] = OrderedDict()
+        self._all = Bucket(AT_ONCE_OF_ALL, EACH_S_OF_ALL, clock())
+        self._by_address: OrderedDict[str, Bucket] = OrderedDict()
 
     def begin(self, address: str) -> float:
         """Take a try for an address; return 0, or how many seconds it has to wait for one."""
@@ -62,9 +62,9 @@ class Tries:
         self._bucket(address).move(1)
         self._all.move(1)
 
-    def _bucket(self, address: str) -> _Bucket:
+    def _bucket(self, address: str) -> Bucket:
         key = _network(address)
-        bucket = self._by_address.pop(key, None) or _Bucket(AT_ONCE, EACH_S, self._clock())
+        bucket = self._by_address.pop(key, None) or Bucket(AT_ONCE, EACH_S, self._clock())
         self._by_address[key] = bucket
         if len(self._by_address) > _ADDRESSES:
             self._by_address.popitem(last=False)

@@ -11,6 +11,7 @@ from reactivex import abc
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock, SymbolClock
 from pipeline.events import Trade
+from pipeline.externals import Externals
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Source
 from pipeline.probe import BurstEnded, Probe
@@ -34,6 +35,7 @@ class Chain:
         on_fault: Callable[[Any], None],
         on_frame: Callable[[Frame], None] | None,
         on_burst: Callable[[BurstEnded], None],
+        externals: Externals,
     ) -> None:
         self.strategy = strategy
         self.live = True
@@ -41,7 +43,7 @@ class Chain:
         self.on_fault = on_fault
         self.ticks: Source[Trade] = Source()
         self.probe = Probe(self._show_frame if on_frame is not None else None, self._show_burst)
-        self.clock = SymbolClock(clock, index, self._fail, self.probe)
+        self.clock = SymbolClock(clock, index, self._fail, self.probe, externals)
         self._on_frame = on_frame
         self._on_burst = on_burst
         self._subscription: abc.DisposableBase | None = None

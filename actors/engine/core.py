@@ -42,7 +42,18 @@ from actors.portfolio.metrics import Metrics
 from actors.portfolio.strategy_figures import StrategyFigures
 from pipeline.checked import FAULTS
 from pipeline.clock import InputClock
-from pipeline.events import Clock, Gap, PriceBand, Prints, Quote, Refused, Signal, Trade, TradingStatus
+from pipeline.events import (
+    Clock,
+    ExternalSignal,
+    Gap,
+    PriceBand,
+    Prints,
+    Quote,
+    Refused,
+    Signal,
+    Trade,
+    TradingStatus,
+)
 from pipeline.exits import ExitSignal, Held, SignalExits
 from pipeline.strategy import Strategies, Strategy
 from pipeline.venues.conditions import UNDONE
@@ -53,7 +64,7 @@ _Standing = FeedChanged | SymbolStale | BrokerChanged | MarketHours | TradingSta
 _Strategies = RemoveChain | RestartChain | ReplaceStrategy
 _OfAccount = AccountReport | FeesReport
 _Commands = Command | SymbolCommand | _Strategies
-_News = Gap | Refused | Prints | _Commands | Rollover | Book | _OfAccount | OrderNews | _Standing
+_News = Gap | Refused | Prints | ExternalSignal | _Commands | Rollover | Book | _OfAccount | OrderNews | _Standing
 """Inputs that are no market data."""
 
 Input = Trade | Quote | Clock | _News
@@ -354,6 +365,8 @@ class Core:
                 self.tell(self.reconciler, event)
         elif isinstance(event, FeesReport):
             self.tell(self.positions, event)
+        elif isinstance(event, ExternalSignal):
+            self._contexts.streams(event.symbol).externals.hear(event)
         elif isinstance(event, Command | SymbolCommand):
             self.tell(self.risk, event)
         elif isinstance(event, _Standing):

@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 
 from pipeline.clock import SymbolClock
 from pipeline.events import Quote, Trade
+from pipeline.externals import Externals
 from pipeline.operators.lift import Callbacks, Direct, Scheduler, Source
 from pipeline.strategy import Streams
 
@@ -26,6 +27,7 @@ class SymbolStreams:
         self.heard = False
         self.quotes: Source[Quote] = _Counted(self._count)
         self.ticks: Source[Trade] = _Counted(self._count)
+        self.externals = Externals()  # what was said of it from outside
         self._changed: Callable[[], None] | None = None
 
     def follow(self, changed: Callable[[], None]) -> None:

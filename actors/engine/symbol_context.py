@@ -59,7 +59,7 @@ class SymbolContext:
         self._failures = failures
         self._context = context
         on_frame = self._publish_frame if debug else None
-        hearing = self._emit, self._chain_failed, on_frame, self._publish_burst
+        hearing = self._emit, self._chain_failed, on_frame, self._publish_burst, streams.externals
         # Makes a chain of a strategy for this symbol, which is not subscribed yet.
         self.new_chain: Callable[[Strategy], Chain] = lambda strategy: Chain(strategy, clock, index, *hearing)
         self._chains = settings.chains
@@ -69,7 +69,7 @@ class SymbolContext:
         self._guarding: Chain | None = None  # whose exits watch the open position
         self._kept: abc.DisposableBase | None = None  # its ticks, where it was replaced: its exits may ask its frames
         # The exits' own: what they raise, and when they stop, is told apart.
-        self.exit_clock = SymbolClock(clock, index, self._exit_failed)
+        self.exit_clock = SymbolClock(clock, index, self._exit_failed, externals=streams.externals)
         self.watched = _Watched(self._exit_failed)  # what the exits of an open position hear, before the strategy
         self.guard_now: Guard | None = None  # of the open position
         self.candles = Candles(self.exit_clock)
@@ -167,8 +167,10 @@ class SymbolContext:
         self.ticks = self._chain.ticks
 
     def _emit(self, said: Signal) -> None:
-        """Pass on a signal of the strategy, checked."""
-        self._on_signal(admit_signal(said, self.symbol, self.clock.clock.now, self.last_ts, self.candles.price))
+        """Pass on a signal of the strategy, checked, and with what was said from outside as it was made."""
+        now = self.clock.clock.now
+        signal = admit_signal(said, self.symbol, now, self.last_ts, self.candles.price)
+        self._on_signal(signal.heard(self.streams.externals.in_force(now)))
 
     def forget_prices(self) -> None:
         """Know of no price until the next tick or quote: what is to be closed waits for it."""

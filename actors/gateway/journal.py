@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -34,7 +35,30 @@ class TradeTicks(msgspec.Struct, frozen=True, tag="trade_ticks", tag_field="type
     ticks: Sequence[Any]  # each of ts, price, size, bid, ask
 
 
-Entry = Fact | TradeTicks
+class OrderMeasured(msgspec.Struct, frozen=True, omit_defaults=True, tag="order_measured", tag_field="type"):
+    """How an order fared that is over. No input led to it, and no decision depends on it: a replay states none.
+
+    Times are ms of the venue's time, but for `receipt_to_decision_ms`, which are real ones; what is not known, or was
+    not (an order that was never accepted), is left out.
+    """
+
+    order: str
+    symbol: str
+    decision: str
+    role: str
+    ts: int
+    quantity: Decimal  # shares ordered
+    filled: Decimal
+    venue_to_receipt_ms: float | None = None  # from the tick's time to when it came; of entries
+    receipt_to_decision_ms: float | None = None  # from there to the order; of entries
+    submit_to_accept_ms: float | None = None  # until it was heard of
+    accept_to_fill_ms: float | None = None  # from there until the first fill was heard of
+    submit_to_fill_ms: float | None = None  # to the first fill, by the venue's own time of it
+    slippage_bps: float | None = None  # what its fills cost beyond the price that triggered it; below 0: gained
+    slippage: float | None = None  # money, the same
+
+
+Entry = Fact | TradeTicks | OrderMeasured
 """What a journal takes."""
 
 

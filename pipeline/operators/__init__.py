@@ -18,6 +18,7 @@ from pipeline.operators.momentum.stochastic import stochastic
 from pipeline.operators.quotes.spread import imbalance, microprice, spread
 from pipeline.operators.signals.bursts import bursts
 from pipeline.operators.signals.cool_off import cool_off
+from pipeline.operators.signals.external import external, external_age
 from pipeline.operators.signals.signals import signals
 from pipeline.operators.timing.before import before
 from pipeline.operators.timing.candles import candles
@@ -65,6 +66,8 @@ __all__ = [
     "crosses_below",
     "donchian",
     "ema",
+    "external",
+    "external_age",
     "falling",
     "imbalance",
     "indicator",

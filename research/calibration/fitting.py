@@ -14,11 +14,11 @@ from actors.orders import OrderRole
 from pipeline.events import SECOND
 from research.calibration.imitated import imitated
 from research.calibration.observed import HORIZON, LiveOrder
+from service.order_course import latencies as latencies, shortfalls
 
 FEW = 15
 """Orders below which nothing is fitted."""
 
-_MS = SECOND / 1_000
 _MOST_BPS = 100.0  # of slippage: more is no slippage
 _RISING = 0.1  # share of fills that more slippage makes dearer, below which limits cap too many of them
 _SAME_BPS = 0.001
@@ -76,12 +76,6 @@ def _with(settings: ExecutionSettings, **changes: Any) -> ExecutionSettings:
 
 
 # ------------------------------------------------------------------------------------------------ latency
-
-
-def latencies(orders: Sequence[LiveOrder]) -> list[float]:
-    """Return ms from sending to the first fill, of the orders that nothing but latency kept from it."""
-    filled = [order for order in orders if order.fills and order.was_marketable(order.fills[0].ts)]
-    return [(order.fills[0].ts - order.ts) / _MS for order in filled]
 
 
 def exponential(values: Sequence[float]) -> tuple[float, float]:
@@ -277,7 +271,7 @@ def compare(orders: Sequence[LiveOrder], settings: ExecutionSettings) -> list[Me
     for name, unit, values in (
         ("latency", "ms", latencies),
         ("slippage", "bp", slippages),
-        ("shortfall from the quote at sending", "bp", _shortfalls),
+        ("shortfall from the quote at sending", "bp", shortfalls),
     ):
         live, simulated = values(orders), values(others)
         if not live or not simulated:
@@ -299,13 +293,3 @@ def compare(orders: Sequence[LiveOrder], settings: ExecutionSettings) -> list[Me
 
 def _fill_ratio(orders: Sequence[LiveOrder]) -> float:
     return float(sum(order.filled for order in orders) / sum(order.order.quantity for order in orders))
-
-
-def _shortfalls(orders: Sequence[LiveOrder]) -> list[float]:
-    """Return basis points that an order's fills cost beyond the quote at its sending: latency and slippage together."""
-    found = []
-    for order in orders:
-        quoted, average = order.quote_at(order.ts), order.average
-        if quoted and average is not None:
-            found.append(order.order.side.sign * (float(average) - quoted) / quoted * 10_000)
-    return found

@@ -14,67 +14,12 @@ from actors.orders import OVER, CancelOrder, OrderRejected, OrderReport, OrderSt
 from pipeline.events import SECOND, Quote, Trade
 from service import settings as settings_, strategies
 from service.errors import UserError
+from service.order_course import ZERO, Fill as Fill, LiveOrder as LiveOrder
 from service.recorded import replay, tapes
 from service.recorded.trust import Trust
 
 HORIZON = 30 * SECOND
 """ns of market after an order was sent that are kept: what takes longer than that is no latency."""
-
-ZERO = Decimal(0)
-
-
-class Fill(msgspec.Struct, frozen=True):
-    """Shares that an order got at one time (ns, the venue's), and their price."""
-
-    ts: int
-    quantity: Decimal
-    price: Decimal
-
-
-class LiveOrder(msgspec.Struct, eq=False):
-    """An order that was sent to the broker, the quote in force then, and what happened from there on."""
-
-    order: SubmitOrder
-    ts: int  # when it was sent, market time, ns
-    bid: float | None
-    ask: float | None
-    last: float
-    fills: list[Fill] = []
-    cancel_ts: int | None = None  # when we asked to cancel it
-    status: OrderStatus | None = None  # how it ended; None: the session ended first
-    ended_ts: int = 0
-    odd: str = ""  # why nothing can be learnt from it
-    market: list[Trade | Quote] = []  # of its symbol, from then on
-
-    @property
-    def filled(self) -> Decimal:
-        """Shares."""
-        return sum((fill.quantity for fill in self.fills), ZERO)
-
-    @property
-    def average(self) -> Decimal | None:
-        """Money a share; None without a fill."""
-        filled = self.filled
-        return sum((fill.quantity * fill.price for fill in self.fills), ZERO) / filled if filled else None
-
-    def quote_at(self, ts: int) -> float | None:
-        """Return the price on the side that the order takes, of the quote in force at a time; None without a quote."""
-        buys = self.order.side.sign > 0
-        found = self.ask if buys else self.bid
-        for event in self.market:
-            if event.ts > ts:
-                break
-            if event.bid is not None and event.ask is not None and 0 < event.bid <= event.ask:
-                found = event.ask if buys else event.bid
-        return found
-
-    def was_marketable(self, until: int) -> bool:
-        """Whether its limit, if it has one, could be had at every quote from its sending up to a time."""
-        if self.order.limit is None:
-            return True
-        sign, limit = self.order.side.sign, float(self.order.limit)
-        times = [self.ts, *(event.ts for event in self.market if event.ts <= until)]
-        return all((found := self.quote_at(ts)) is not None and sign * (found - limit) <= 0 for ts in times)
 
 
 def orders_of(path: Path, trust: Trust, progress: tapes.Progress = lambda _: None) -> Iterator[LiveOrder]:

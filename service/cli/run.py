@@ -196,6 +196,11 @@ def _start(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
             'file or MICROBOT_WEB__SECRET, or set it to "auto"'
         )
+    if effective.signals.secret and any(given.strip().startswith("signals.secret=") for given in assignments):
+        terminal.say(
+            "signals.secret is on the command line, where every user of this machine can read it: put it into a "
+            "settings file, into MICROBOT_SIGNALS__SECRET, or into the file that signals.secret_file names"
+        )
     log_file = logs.configure(effective.log, zone=effective.risk.timezone)
     with outlet.nobody_waits(), outlet.prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)

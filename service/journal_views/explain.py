@@ -13,7 +13,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, Story, story as read
 from actors.messages import Sized
 from actors.portfolio.closed_trades import slipped
 from actors.risk.sizing import arithmetic
-from pipeline.events import Reading
+from pipeline.events import ExternalSignal, Reading
 from pipeline.parameters import Parameter
 from service import logs
 from service.data_folder import JOURNAL
@@ -162,6 +162,8 @@ def _told(fact: Row) -> Iterator[str]:
             yield f"{_time(fact, signal['ts'])}  SIGNAL {signal['side']} {signal['symbol']} @ {price(signal['price'])}"
             for seen in signal["readings"]:
                 yield f"  {reading(**seen)}"
+            for told in signal.get("external", ()):
+                yield f"  {_said_outside(told, signal['ts'])}"
             if carried := _carried(signal):
                 yield f"  it asks for {carried}"
             if sized := fact.get("sized"):
@@ -182,6 +184,9 @@ def _told(fact: Row) -> Iterator[str]:
         case "order_filled":
             done = fact["execution"]
             yield f"{_time(fact, done['ts'])}  {_execution(done)}{_fees(fact)}"
+        case "order_measured":
+            if said := _measured(fact):
+                yield f"  {said}"
         case "position_split":
             before = f"{_quantity(fact['before'])} @ {price(fact['price_before'])}"
             after = f"{_quantity(fact['quantity'])} @ {price(fact['entry_price'])}"
@@ -202,6 +207,25 @@ def _told(fact: Row) -> Iterator[str]:
             what = f"{fact['side']} {_quantity(fact['quantity'])} {fact['symbol']}"
             way = f"{price(fact['entry_price'])} -> {price(fact['exit_price'])}"
             yield f"{_time(fact, fact['exit_ts'])}  CLOSED by {fact['exit_reason']} after {held:.1f} s: {what}, {way}"
+
+
+def _measured(fact: Row) -> str:
+    """Return how an order fared that is over, in words; nothing where it was not filled."""
+    stages = (
+        *(("venue_to_receipt_ms", "to receipt"), ("receipt_to_decision_ms", "to decision")),
+        *(("submit_to_accept_ms", "to accepted"), ("submit_to_fill_ms", "to the first fill")),
+    )
+    if "slippage_bps" not in fact:
+        return ""
+    took = ", ".join(f"{fact[name]:,.1f} ms {words}" for name, words in stages if name in fact)
+    cost = f"slippage from its trigger {fact['slippage_bps']:+.2f} bp, {dollars(fact['slippage'])}"
+    return f"{fact['role']}: {took}{'; ' if took else ''}{cost}"
+
+
+def _said_outside(told: Row, ts: int) -> str:
+    """Return what was said from outside and was in force at the signal's `ts` (ns), in words."""
+    said = msgspec.convert(told, ExternalSignal)
+    return f"said from outside: {said.words}, {max(ts - said.ts, 0) / 1e9:.1f} s before"
 
 
 def _fees(fill: Row) -> str:

@@ -45,7 +45,7 @@ from pipeline.admission import Admission
 from pipeline.events import SECOND
 from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
-from service import data_feeds, fact_log, figures, logs
+from service import data_feeds, fact_log, figures, logs, signals_secret
 from service.data_folder import SESSIONS, web_secret
 from service.errors import UserError
 from service.listening import check_free
@@ -55,6 +55,8 @@ from service.live.brokerage import AccountCheck, Brokerage
 from service.live.children import ExchangeProcess, Processes, UrgentPipe, WebProcess
 from service.live.command_pipe import CommandPipe
 from service.live.commands import Intake, Mailbox
+from service.live.execution_quality import ExecutionQuality, assumed_by
+from service.live.external_signals import ExternalSignals
 from service.live.halt_file import HaltFile, keep as keep_halt
 from service.live.notices import Notices
 from service.live.operators import Operators
@@ -214,7 +216,9 @@ def _web_process(
     plan: Plan, host: Host, ground: Groundwork, out: WayOut, intake: Intake, telemetry: Telemetry
 ) -> WebProcess:
     """Make the dashboard's process, with the two ways in that commands from it have."""
-    reception = Reception(intake.carry_out, pull=out.switch.pull)
+    door = signals_secret.door_of(plan.settings.signals)
+    external = ExternalSignals(intake, time.time())
+    reception = Reception(external.carry_out, pull=out.switch.pull)
     workings = workings_of(plan)
 
     def history() -> list[Any]:
@@ -228,6 +232,7 @@ def _web_process(
         secret_file=web_secret.file_of(plan.options.data_dir) if host.secret else None,
         explain=_explain_command(plan) if ground.books.run_number is not None else (),
         commands=CommandPipe(reception.take_past_loop, ground.urgent.send),
+        signals=door,
     )
 
 
@@ -262,6 +267,14 @@ def _first_session(
         unused=Unused(lambda: ground.admission.refused, time.monotonic),
         operators=Operators(time.perf_counter_ns),
         trades=TradeHistory(kept, run, out.session_id, started.started_ts),
+        quality=ExecutionQuality(
+            core,
+            assumed_by(settings, at_broker=parts.plan.at_broker),
+            ground.clock,
+            lambda: ground.admission.arrived_at,
+            time.monotonic_ns,
+            at_broker=parts.plan.at_broker,
+        ),
     )
     session = Session(
         core=core,

@@ -33,6 +33,7 @@ from service.notify_settings import URLS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
 from web.settings import WebSettings
+from web.signals import SECRET_VARIABLE, SignalDoor
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
@@ -44,7 +45,7 @@ _MOST_CATCHING_UP = 50_000  # messages that wait for a web process that starts, 
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
 
-async def _spawn(*arguments: str, **options: Any) -> Process:
+async def _spawn(*arguments: str, more: dict[str, str] | None = None, **options: Any) -> Process:
     # A session of its own: Ctrl-C reaches the bot alone, which then ends the others in order. They end by
     # themselves when their standard input does, however the bot died.
     # -P: without the folder that we are in, where a `signal.py` or a `web/` of the user's would be found first.
@@ -54,7 +55,7 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
         stdout=PIPE,
         stderr=PIPE,
         start_new_session=True,
-        env=without_manager(without_keys(os.environ)),
+        env=without_manager(without_keys(os.environ)) | (more or {}),
         **options,
     )
 
@@ -62,9 +63,11 @@ async def _spawn(*arguments: str, **options: Any) -> Process:
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what opens an account, or a chat of the owner's.
 
-    No child trades, and the web process talks to strangers; the notifier has its addresses by its pipe.
+    No child trades, and the web process talks to strangers; the notifier has its addresses by its pipe, and what
+    signals from outside are signed with is the web process's alone.
     """
-    return {name: value for name, value in environment.items() if not name.upper().startswith(("APCA_", _NOTIFY))}
+    secret = ("APCA_", _NOTIFY, SECRET_VARIABLE)
+    return {name: value for name, value in environment.items() if not name.upper().startswith(secret)}
 
 
 async def _end(process: Process, within_s: float = 2.0) -> None:
@@ -255,6 +258,7 @@ class WebProcess(FedProcess):
         secret_file: Path | None = None,
         explain: Sequence[str] = (),
         commands: CommandPipe | None = None,
+        signals: SignalDoor | None = None,
     ) -> None:
         super().__init__(history)
         self.port = 0  # where it listens; 0 as long as it does not
@@ -263,6 +267,9 @@ class WebProcess(FedProcess):
         # Every user of the machine can read a command line: the secret is in a file that only this one can.
         self._secret_flag = ("--secret-file", str(secret_file)) if secret_file is not None else ()
         self._explain_flag = ("--explain", msgspec.json.encode(explain).decode()) if explain else ()
+        # Only this user can read a process's environment.
+        self._secrets = {"more": {SECRET_VARIABLE: signals.secret}} if signals is not None else {}
+        self._signals_flag = ("--signals", msgspec.json.encode(signals.open_settings).decode()) if signals else ()
         self._urgent = urgent
         self._commands = commands  # that do not wait for the loop
 
@@ -278,10 +285,11 @@ class WebProcess(FedProcess):
                 *flag,
                 *self._secret_flag,
                 *self._explain_flag,
+                *self._signals_flag,
                 "--settings",
                 msgspec.json.encode(settings).decode(),
             )
-            process = await _spawn("web", *words, **options)
+            process = await _spawn("web", *words, **options, **self._secrets)
         async with _heard(process, "microbot.web") as heard:
             try:
                 await self._read(process)

@@ -12,7 +12,7 @@ from actors.gateway.kill_switch import HALT, Answer
 from actors.messages import Command, RestartChain
 from service.live.commands import CommandResult
 from web.deadline import Moment, moment_of
-from web.messages import Asked, SymbolWish
+from web.messages import Asked, SignalWish, SymbolWish, Wish
 
 _KEPT_IDS = 200
 """Commands whose answers are remembered; a page asks again within seconds."""
@@ -36,7 +36,7 @@ class Reception:
 
     def __init__(
         self,
-        carry_out: Callable[[Command | RestartChain | SymbolWish], CommandResult],
+        carry_out: Callable[[Wish], CommandResult],
         now: Callable[[], Moment] = read_clocks,
         pull: Callable[[str, str, str], Answer] | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ def _too_late(asked: Asked, deadline: Moment, now: Moment) -> CommandResult:
     return CommandResult(False, "it came too late, and was not carried out", late=True)
 
 
-def _named(command: Command | RestartChain | SymbolWish) -> str:
+def _named(command: Wish) -> str:
     match command:
         case Command():
             return command.name
@@ -101,3 +101,5 @@ def _named(command: Command | RestartChain | SymbolWish) -> str:
             return f"restart {command.symbol}"
         case SymbolWish():
             return f"{command.command} {command.symbol}"
+        case SignalWish():
+            return f"the signal {command.id}"

@@ -105,6 +105,8 @@ class SessionRotation:
             log.bind(event="session.not_rolled_over").error(f"{error}; the session goes on")
             return False
         self.telemetry.tick_keeper.write(self.session, all_of_them=True)
+        if self.telemetry.quality is not None:
+            self.telemetry.quality.write(self.session)
         end = Rollover(reason, book, old.now)
         run = self.parts.run(book)
         self.session.roll_over(end, partial(self.parts.core, book), recorder, run, to)

@@ -262,6 +262,8 @@ class Runtime:
             if self.notices is not None:
                 self.notices.look(self.session.core)
             self.telemetry.tick_keeper.write(self.session)
+            if self.telemetry.quality is not None:
+                self.telemetry.quality.write(self.session)
             cost_guard.warn_of_changes(self.session.core)
             if self.manager is not None:
                 self.manager.tell(self._status())
@@ -300,6 +302,8 @@ class Runtime:
         core.finish()
         self._tell_web()
         self.telemetry.tick_keeper.write(self.session, all_of_them=True)
+        if self.telemetry.quality is not None:
+            self.telemetry.quality.write(self.session)
         summary = self.telemetry.summary()
         _log.bind(event="session.ended", summary=summary, failure=ending.failure).info("session ended")
         cut_short = self.parts.recordings.close() if self.parts.recordings is not None else ""

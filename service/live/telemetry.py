@@ -29,6 +29,7 @@ from pipeline.events import SECOND, Quote, Trade
 from service.conditions import Judge
 from service.live.children import MAX_WAITING, WebProcess
 from service.live.entry_watch import EntryWatch
+from service.live.execution_quality import ExecutionQuality
 from service.live.heard import TickAges
 from service.live.no_resume import why_not_resume
 from service.live.operators import Operators
@@ -87,6 +88,7 @@ class Telemetry:
         unused: Unused | None = None,
         operators: Operators | None = None,
         trades: TradeHistory | None = None,
+        quality: ExecutionQuality | None = None,
     ) -> None:
         self.queues: dict[str, int] = {}  # depth and drops by name
         self.left_out = 0  # inputs that were not even kept
@@ -102,6 +104,7 @@ class Telemetry:
         self._unused = unused
         self._operators = operators
         self._trades = trades
+        self.quality = quality
         self._inputs: deque[Input] = deque(maxlen=KEPT_INPUTS)
         self._facts: list[Fact | DiskSeen] = []
         self._history: deque[Fact | DiskSeen] = deque(maxlen=_KEPT_FACTS)
@@ -125,6 +128,8 @@ class Telemetry:
         """Go on with the core of the next session, and its book's name; what the last one came to counts on."""
         self._before = self.summary()
         self._core = core
+        if self.quality is not None:
+            self.quality.follow(core)
         if self._trades is not None:
             self._trades.follow(name, started_ts)
 
@@ -156,6 +161,8 @@ class Telemetry:
         """Take a fact, if it is one that the dashboard shows."""
         if self._trades is not None:
             self._trades.note_fact(fact)
+        if self.quality is not None:
+            self.quality.note_fact(fact)
         if not isinstance(fact, _SHOWN) or (
             isinstance(fact, OrderSubmitted | OrderChanged) and not self._follows(fact)
         ):
@@ -211,8 +218,9 @@ class Telemetry:
         operators = self._operators.messages(self._core) if self._operators is not None else ()
         trades = self._trades.new() if self._trades is not None else ()
         closed = [fact for fact in facts if isinstance(fact, PositionClosed)]
+        parted = self.quality.parted() if self.quality is not None else ()
         ticks, readings = self._ticks(), self._readings()
-        return [*ticks, *facts, *trades, *operators, *self._worth.messages(self._core, closed), *readings]
+        return [*ticks, *facts, *parted, *trades, *operators, *self._worth.messages(self._core, closed), *readings]
 
     def _readings(self) -> list[GaugesSeen | MetricsSeen]:
         return [*gauges(self._core, self._judge), self._metrics()]
@@ -271,6 +279,7 @@ class Telemetry:
             no_entry=self._entries.no_entry(core),
             filled=self._filled,
             heard=self._ages.heard(),
+            execution=self.quality.figures() if self.quality is not None else {},
             windows={
                 symbol: context.probe.warm_up / SECOND
                 for symbol, context in core.contexts.items()

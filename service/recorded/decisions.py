@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from actors.engine.core import Core, Input
+from actors.gateway.journal import OrderMeasured
 from actors.gateway.sqlite_journal import JournalUnusable, facts_of_recording
 from actors.messages import (
     Fact,
@@ -181,7 +182,8 @@ def journaled(data_dir: Path, recording: Path) -> Iterator[Decision]:
     """Read what the journal says was decided while a recording was made. Raises UserError."""
     with said_plainly(JournalUnusable):
         for number, body in facts_of_recording(data_dir / JOURNAL, str(recording.absolute())):
-            decision = decision_of(msgspec.json.decode(body, type=Fact), number)
+            entry = msgspec.json.decode(body, type=Fact | OrderMeasured)
+            decision = None if isinstance(entry, OrderMeasured) else decision_of(entry, number)
             if decision is not None:
                 yield decision
 

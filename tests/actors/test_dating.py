@@ -45,7 +45,7 @@ from actors.orders import (
     SubmitUnanswered,
 )
 from actors.risk.risk import RiskSettings
-from pipeline.events import SECOND, Clock, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
+from pipeline.events import SECOND, Clock, ExternalSignal, Gap, PriceBand, Prints, Quote, Refused, Trade, TradingStatus
 from pipeline.strategy import StrategySettings
 from tests.support.desk import BOOK
 from tests.support.market import START, at, clock, trade
@@ -87,6 +87,7 @@ def of_time(ts: int) -> dict[type, Any]:
         SymbolStale("A", True, ts),
         FeesReport(ts, (FeeCharge("TAF", "2026-03-03", D("0.01"), "2026-03-02"),)),
         Prints("odd lot", 3, 41.0),
+        ExternalSignal("desk", "A", 1.0, "1", ts),
         GateOrder(ORDER, ts),
         msgspec.structs.replace(Session().feed(clock(0)).core.book(), ts=ts),
     )

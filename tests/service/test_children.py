@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.messages import Command, DayStarted, RestartChain, TradingState
+from actors.messages import Command, DayStarted, TradingState
 from mock_exchange.settings import ExchangeSettings
 from pipeline.events import SECOND
 from service.live import children
@@ -24,7 +24,7 @@ from service.live.children import ExchangeProcess, UrgentPipe, WebProcess
 from service.live.commands import CommandResult
 from tests.support.live import PATIENCE_S, events_logged
 from tests.support.market import START
-from web.messages import Answered, Asked, Listening, MetricsSeen, SymbolWish
+from web.messages import Answered, Asked, Listening, MetricsSeen, Wish
 from web.pipe import MAX_FRAME, FrameWriter, from_bot
 from web.settings import WebSettings
 
@@ -81,7 +81,7 @@ class Web:
     """A web process as the bot holds it, and what came from it."""
 
     def __init__(self, settings: WebSettings) -> None:
-        self.commands: list[Command | RestartChain | SymbolWish] = []
+        self.commands: list[Wish] = []
         self.starts = 0
         self.urgent = UrgentPipe()
         self.process = WebProcess(settings, self._on_command, self._history, self.urgent)

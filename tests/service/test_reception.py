@@ -9,7 +9,7 @@ from actors.messages import Command, RestartChain
 from service.live.commands import CommandResult
 from service.live.reception import Reception
 from web.deadline import Moment
-from web.messages import Asked, SymbolWish
+from web.messages import Asked, SymbolWish, Wish
 
 NOW = Moment(50_000, 1_700_000_000_000)
 
@@ -18,11 +18,11 @@ class Bot:
     """What was carried out, and the clocks."""
 
     def __init__(self) -> None:
-        self.done: list[Command | RestartChain | SymbolWish] = []
+        self.done: list[Wish] = []
         self.now = NOW
         self.reception = Reception(self._carry_out, lambda: self.now)
 
-    def _carry_out(self, command: Command | RestartChain | SymbolWish) -> CommandResult:
+    def _carry_out(self, command: Wish) -> CommandResult:
         self.done.append(command)
         return CommandResult(True, f"done {len(self.done)}")
 

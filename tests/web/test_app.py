@@ -23,7 +23,7 @@ from web.assets import FIRST_VIEW, Asset, Assets
 from web.commands import SendCommand
 from web.deadline import Moment
 from web.hub import Hub
-from web.messages import Answered, Asked, FromBot, SymbolWish, WorthSeen
+from web.messages import Answered, Asked, FromBot, SymbolWish, Wish, WorthSeen
 from web.settings import WebSettings
 
 PATIENCE_S = 240
@@ -43,7 +43,7 @@ class Dashboard(msgspec.Struct):
     url: URL
     hub: Hub
     client: ClientSession
-    commands: list[Command | RestartChain | SymbolWish]
+    commands: list[Wish]
     taking: bool = True
     answering: bool = True
     asked: asyncio.Queue[Asked] = msgspec.field(default_factory=asyncio.Queue)
@@ -72,7 +72,7 @@ class Dashboard(msgspec.Struct):
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Dashboard]:
-    commands: list[Command | RestartChain | SymbolWish] = []
+    commands: list[Wish] = []
     dashboard: Dashboard
 
     def send(asked: Asked) -> bool:
@@ -516,9 +516,7 @@ def test_a_wish_to_restart_a_strategy_names_its_symbol() -> None:
         (b'{"command":"flatten"}', Command("flatten", 0, "dashboard")),
     ],
 )
-def test_a_command_about_one_symbol_is_passed_on_as_it_was_written(
-    asked: bytes, wish: Command | RestartChain | SymbolWish
-) -> None:
+def test_a_command_about_one_symbol_is_passed_on_as_it_was_written(asked: bytes, wish: Wish) -> None:
     async def scenario(dashboard: Dashboard) -> None:
         status, _ = await dashboard.post(asked)
         assert (status, dashboard.commands) == (200, [wish])

@@ -131,6 +131,19 @@ const signed = (value, text) => (value < 0 && /[1-9]/.test(text) ? MINUS + text 
 /** A difference of prices, with the decimals that the prices themselves have. */
 export const priceStep = (value, at) => fixed(...priceDecimals(at)).format(Math.abs(value));
 export const count = (value) => (isNumber(value) ? fixed(0, 0).format(value) : "–");
+/** How orders fare, in a line: "12 orders, fill after 70 ms (p99 120), slippage +0.6 bp"; empty without one. */
+export function execution(told) {
+  const { simulated, assumed, all } = told;
+  if (!all?.orders) return "";
+  const took = all.submit_to_fill_ms;
+  const cost = all.slippage_bps;
+  const said = [`${count(all.orders)} ${all.orders === 1 ? "order" : "orders"}`];
+  if (took) said.push(`fill after ${fixed(0, 0).format(took.p50)} ms (p99 ${fixed(0, 0).format(took.p99)})`);
+  if (cost) said.push(`${fixed(2, 2).format(cost.p50)} bp from the trigger (p99 ${fixed(2, 2).format(cost.p99)})`);
+  if (!simulated) said.push(`assumed ${fixed(0, 0).format(assumed.latency_ms + assumed.latency_jitter_ms * Math.LN2)} ms, ${fixed(2, 2).format(assumed.slippage_bps)} bp`);
+  return said.join(", ");
+}
+
 /** How much of a bound is taken: "3 of 10,000 inputs", "0 of 4 MiB". */
 export function bounded(depth, limit, unit) {
   if (unit !== "bytes") return `${count(depth)} of ${count(limit)} ${unit}`;

@@ -74,6 +74,7 @@ export class Store {
     this.symbolsHalted = {}; // by symbol: what it lost
     this.queues = {};
     this.bounded = [];
+    this.execution = {}; // how orders fare, beside what the simulator assumes
     this.symbols = new Map();
     this.positions = new Map();
     this.held = "";
@@ -255,6 +256,7 @@ export class Store {
     this.symbolsHalted = data.symbols_halted;
     this.queues = data.queues;
     this.bounded = data.bounded;
+    this.execution = data.execution ?? {};
     for (const [name, seconds] of Object.entries(data.windows)) this.symbol(name).window_s = seconds;
     let turned = false; // whether a symbol is heard of again, or no longer
     for (const [name, chain] of Object.entries(data.chains)) {

@@ -64,12 +64,18 @@ export function events(story) {
 
 const after = (ns) => (ns < 1e9 ? `+${(ns / 1e6).toFixed(0)} ms` : `+${(ns / 1e9).toFixed(3)} s`);
 
+/** What was said from outside and in force as a signal was made. */
+function saidOutside({ external = [] }) {
+  const side = (value) => ({ 1: "LONG", "-1": "SHORT" })[value] ?? String(value);
+  return external.map(({ name, value, id }) => `; said from outside: ${name} ${side(value)} (${id})`).join("");
+}
+
 function told(fact) {
   const { type } = fact;
   if (type === "signal") {
     const { signal } = fact;
     const verdict = fact.approved ? "approved" : `refused: ${format.reason(fact.reason)}${fact.why ? ` (${fact.why})` : ""}`;
-    return { ts: signal.ts, kind: "signal", text: `${signal.side} ${signal.symbol} at ${format.price(signal.price)}, ${verdict}` };
+    return { ts: signal.ts, kind: "signal", text: `${signal.side} ${signal.symbol} at ${format.price(signal.price)}, ${verdict}${saidOutside(signal)}` };
   }
   if (type === "order_submitted") {
     const { order } = fact;

@@ -50,6 +50,13 @@ table("a reading has three digits and no exponent", format.reading, [
   [-0.5, "−0.5"],
 ]);
 
+const fared = { orders: 1200, submit_to_fill_ms: { p50: 69.6, p99: 120, count: 9 }, slippage_bps: { p50: -0.25, p99: 2.5, count: 9 } };
+table("how orders fare is a line, with what is assumed where a broker fills them", format.execution, [
+  [{}, ""],
+  [{ simulated: true, all: { orders: 1 } }, "1 order"],
+  [{ simulated: false, assumed: { latency_ms: 50, latency_jitter_ms: 20, slippage_bps: 0.5 }, all: fared }, "1,200 orders, fill after 70 ms (p99 120), -0.25 bp from the trigger (p99 2.50), assumed 64 ms, 0.50 bp"],
+]);
+
 table("a bound is said with its unit", format.bounded, [
   [[3, 10000, "inputs"], "3 of 10,000 inputs"],
   [[0, 4194304, "bytes"], "0 of 4 MiB"],

@@ -13,7 +13,7 @@ const view = (price, ...prices) => ({
 const brief = (price) => ({ price, ts: 1, first_price: 1, chain: "RUNNING" });
 const snapshot = (symbols) => ({
   bot: { running: true }, session: null, now: 1, feed: { state: "LIVE" }, state: { state: "ACTIVE", reason: "" }, positions: [],
-  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], windows: {}, chains: {}, locks: {}, symbols_halted: {},
+  metrics: { trades: 1, funnel: { ticks: 1 } }, refusals: { COOLDOWN: 1 }, queues: {}, bounded: [], execution: {}, windows: {}, chains: {}, locks: {}, symbols_halted: {},
   trades: [], signals: [], bursts: [], notices: [], symbols,
 });
 const storeOf = (symbols) => {

@@ -16,7 +16,7 @@ export function drawSession(store) {
     ["Session", store.session?.session], ["Strategy", store.session?.strategy], ["Feed", store.session?.feed],
     ["Venue", store.session?.venue], ["Ticks late", format.count(told.ticks_late)],
     ["Ticks rejected", format.count(told.ticks_rejected)], ["Prints that are no plain ticks", ofPrints(told.prints)],
-    ["Broker", counts],
+    ["Broker", counts], ["Orders fare", format.execution(store.execution)],
     ...Object.entries(told.strategies ?? {}).map(([name, one]) => [`Strategy ${name}`, ofStrategy(one)]),
   ].filter(([, value]) => value);
   reconcile(byId("session"), facts, (fact) => fact.join(" "), ([name, value]) => {
