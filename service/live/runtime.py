@@ -148,7 +148,7 @@ class Runtime:
             return
         await self.ground.processes.start(stack, "notifier", self.notices.process, vital=False)
         if self.notices.process.refused:
-            raise UserError(self.notices.process.refused)
+            raise UserError(f"the notifier cannot start: {self.notices.process.refused}")
         stack.push(self.notices.goodbye(lambda: self.host.ending.failure))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:

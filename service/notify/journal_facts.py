@@ -57,6 +57,8 @@ class Reading(NamedTuple):
     cursor: Cursor
     run: int  # the newest one
     book: Book | None  # the one written last
+    replaced: bool  # whether another journal took the place of the one that the cursor was of
+    live: bool | None  # whether that run is about real money; None without a run
 
 
 def read(path: Path, cursor: Cursor | None, from_run: int | None = None) -> Reading | None:
@@ -78,24 +80,27 @@ def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int |
     newest, last = connection.execute(
         "SELECT (SELECT ifnull(max(id), 0) FROM runs), (SELECT ifnull(max(id), 0) FROM facts)"
     ).fetchone()
-    if cursor is None:
+    replaced = cursor is not None and (last < cursor.fact or not _is_same(connection, cursor))
+    if replaced:
+        cursor = Cursor()
+    elif cursor is None:
         start = last
         if from_run is not None:
             query = "SELECT ifnull(max(id), 0) FROM facts WHERE run < ?"
             start = connection.execute(query, (from_run,)).fetchone()[0]
         cursor = Cursor(start)
-    elif last < cursor.fact or not _is_same(connection, cursor):
-        cursor = Cursor()
+    assert cursor is not None
     marks = ", ".join("?" * len(_KINDS))
     rows = connection.execute(
         f"SELECT id, run, input, ts, body FROM facts WHERE id > ? AND kind IN ({marks}) ORDER BY id LIMIT ?",
         (cursor.fact, *_KINDS, _MOST_FACTS),
     ).fetchall()
     reached = rows[-1][0] if len(rows) == _MOST_FACTS else max(last, cursor.fact)
-    started = connection.execute("SELECT started_ts FROM runs WHERE id = ?", (newest,)).fetchone()
+    started = connection.execute("SELECT started_ts, paper FROM runs WHERE id = ?", (newest,)).fetchone()
     row = connection.execute("SELECT body FROM books ORDER BY run DESC, input DESC LIMIT 1").fetchone()
     book = msgspec.json.decode(row[0], type=Book) if row is not None else None
-    return Reading(list(_facts(rows)), Cursor(reached, newest, started[0] if started else 0), newest, book)
+    cursor = Cursor(reached, newest, started[0] if started else 0)
+    return Reading(list(_facts(rows)), cursor, newest, book, replaced, not started[1] if started else None)
 
 
 def _facts(rows: list[tuple[int, int, int, int, str]]) -> Iterator[Read]:
