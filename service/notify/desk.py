@@ -126,6 +126,8 @@ class Desk:
             self.live = found.live
             self.held = texts.held_in_words(found.book.positions) if found.book is not None else ()
             for entry in found.facts:
+                if isinstance(entry.fact, DayStarted):
+                    state.limit = float(entry.fact.equity) * found.loss_share
                 # By the venue's clock, which may be another's: it happened since the last reading.
                 self._take(entry, min(max(entry.ts / SECOND, last), now) if last else now)
             more = found.cursor.fact != getattr(state.cursor, "fact", None) and bool(found.facts)

@@ -41,6 +41,14 @@ class Cursor(msgspec.Struct, frozen=True):
     started_ts: int = 0  # of that run
 
 
+class _Risk(msgspec.Struct, frozen=True):
+    daily_loss_limit: float = 0.0
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    risk: _Risk = _Risk()
+
+
 class Read(NamedTuple):
     """A fact, and where it stands."""
 
@@ -58,6 +66,7 @@ class Reading(NamedTuple):
     run: int  # the newest one
     book: Book | None  # the one written last
     replaced: bool  # whether another journal took the place of the one that the cursor was of
+    loss_share: float  # of a day's first equity, at which that run ends the day, below zero; 0: none is known
     live: bool | None  # whether that run is about real money; None without a run
 
 
@@ -96,11 +105,12 @@ def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int |
         (cursor.fact, *_KINDS, _MOST_FACTS),
     ).fetchall()
     reached = rows[-1][0] if len(rows) == _MOST_FACTS else max(last, cursor.fact)
-    started = connection.execute("SELECT started_ts, paper FROM runs WHERE id = ?", (newest,)).fetchone()
+    started = connection.execute("SELECT started_ts, paper, settings FROM runs WHERE id = ?", (newest,)).fetchone()
     row = connection.execute("SELECT body FROM books ORDER BY run DESC, input DESC LIMIT 1").fetchone()
     book = msgspec.json.decode(row[0], type=Book) if row is not None else None
+    share = msgspec.json.decode(started[2], type=_Settings).risk.daily_loss_limit if started else 0.0
     cursor = Cursor(reached, newest, started[0] if started else 0)
-    return Reading(list(_facts(rows)), cursor, newest, book, replaced, not started[1] if started else None)
+    return Reading(list(_facts(rows)), cursor, newest, book, replaced, share, not started[1] if started else None)
 
 
 def _facts(rows: list[tuple[int, int, int, int, str]]) -> Iterator[Read]:

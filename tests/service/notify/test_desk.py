@@ -32,7 +32,7 @@ from service.notify.messages import Beat
 from service.notify_settings import NotifySettings
 
 NOW = 1_800_000_000.0
-RUN = Run(1, "1.0", "momentum_burst", "test", True, "paper", {})
+RUN = Run(1, "1.0", "momentum_burst", "test", True, "paper", {"risk": {"daily_loss_limit": -0.05}})
 BEAT = Beat(1, "2026-01-05", 0.0, -500.0)
 HALT = StateChanged(TradingState.HALTED, TradingState.ACTIVE, "by hand", int(NOW) * SECOND, 7)
 
@@ -180,6 +180,13 @@ def test_a_day_is_summed_up_when_the_next_one_begins_also_by_another_desk(tmp_pa
     office.write(3, DayStarted("2026-01-05", Decimal(10_000), 1, 3))  # a restart: the same day
     office.write(4, closed(3, "1"), DayStarted("2026-01-06", Decimal(10_011), 1, 4))
     assert office.work() == ["Day 2026-01-05: 3 trades, 2 won, P/L +$11.50."]
+
+
+def test_a_daily_loss_halt_says_the_limit_in_money_also_without_a_bot_to_ask(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.write(1, DayStarted("2026-01-05", Decimal(10_000), 1, 1))
+    office.write(7, msgspec.structs.replace(HALT, reason="daily loss limit"))
+    assert office.work() == ["HALTED: daily loss limit \N{MINUS SIGN}$500 reached. Flat."]
 
 
 def test_each_share_of_the_day_s_limit_is_told_once_a_day_and_the_highest_alone(tmp_path: Path) -> None:
