@@ -38,9 +38,9 @@ from web.signals import SECRET_VARIABLE, SignalDoor
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
 _NOTIFY = URLS.removesuffix("URLS")
-_SHUTDOWN_S = 2.0  # real seconds that another process may take to end
+SHUTDOWN_S = 2.0  # real seconds that another process may take to end
 _START_S = 60.0  # real seconds that another process may take until it listens
-_LAST_NOTICE_S = 12.0  # real seconds that the notifier has to end; half of them to send what happened last
+LAST_NOTICE_S = 12.0  # real seconds that the notifier has to end; half of them to send what happened last
 _MOST_CATCHING_UP = 50_000  # messages that wait for a web process that starts, its history among them
 MAX_WAITING = 4 << 20  # bytes in the pipe to a web process that does not read; beyond it messages are dropped
 
@@ -85,8 +85,6 @@ async def _end(process: Process, within_s: float = 2.0) -> None:
 
 class ExchangeProcess:
     """The mock exchange in a process of its own, on the same port for as long as the bot runs."""
-
-    shutdown_s = _SHUTDOWN_S
 
     def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
         self.url = ""  # where it listens; empty as long as it does not
@@ -177,8 +175,6 @@ class FedProcess:
 
     `history` is what a new process has to know that the old one knew.
     """
-
-    shutdown_s = _SHUTDOWN_S
 
     def __init__(self, history: Callable[[], Sequence[Any]]) -> None:
         self.refused = ""  # why it cannot start at all, in its own words
@@ -329,8 +325,6 @@ class WebProcess(FedProcess):
 class NotifierProcess(FedProcess):
     """The notifier and its pipe: it is told what `service.notify.messages.FromBot` names, the settings first."""
 
-    shutdown_s = _LAST_NOTICE_S + 2
-
     def __init__(self, configured: Configured) -> None:
         super().__init__(lambda: ())
         self._configured = configured
@@ -338,7 +332,7 @@ class NotifierProcess(FedProcess):
     async def run(self) -> str:
         """Run the process to its end; return why it ended."""
         process = await _spawn("service.notify")
-        async with _heard(process, "microbot.notify", within_s=_LAST_NOTICE_S) as heard:
+        async with _heard(process, "microbot.notify", within_s=LAST_NOTICE_S) as heard:
             try:
                 assert process.stdin is not None
                 assert process.stdout is not None
@@ -370,7 +364,13 @@ class Processes:
     _supervisors: dict[str, Supervisor] = field(default_factory=dict, init=False)
 
     async def start(
-        self, stack: contextlib.AsyncExitStack, name: str, child: ExchangeProcess | FedProcess, *, vital: bool
+        self,
+        stack: contextlib.AsyncExitStack,
+        name: str,
+        child: ExchangeProcess | FedProcess,
+        *,
+        vital: bool,
+        shutdown_s: float = SHUTDOWN_S,
     ) -> None:
         """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
 
@@ -390,7 +390,7 @@ class Processes:
             run,
             settings.restarts,
             settings.within_s,
-            shutdown_s=child.shutdown_s,
+            shutdown_s=shutdown_s,
             vital=vital,
             ready=lambda: child.listening.wait(),
         )

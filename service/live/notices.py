@@ -22,7 +22,7 @@ class Notices:
 
     def __init__(self, plan: Plan, settings: NotifySettings, run: Callable[[], int | None]) -> None:
         folder = str(plan.options.data_dir.absolute())
-        configured = Configured(settings, folder, os.getpid(), run() or 0, plan.options.live)
+        configured = Configured(settings, folder, os.getpid(), run() or 0)
         self.process = NotifierProcess(configured)
         self._share = plan.settings.risk.daily_loss_limit  # of the day's first equity
         self._run = run

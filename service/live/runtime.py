@@ -25,7 +25,7 @@ from service.data_folder import place, web_secret
 from service.errors import UserError
 from service.figures import money
 from service.live.brokerage import still_open
-from service.live.children import WebProcess
+from service.live.children import LAST_NOTICE_S, SHUTDOWN_S, WebProcess
 from service.live.commands import Intake
 from service.live.control import Control
 from service.live.cost_guard import CostGuard
@@ -165,9 +165,10 @@ class Runtime:
     async def _start_notifier(self, stack: AsyncExitStack) -> None:
         if self.notices is None:
             return
-        await self.ground.processes.start(stack, "notifier", self.notices.process, vital=False)
+        process, within_s = self.notices.process, LAST_NOTICE_S + SHUTDOWN_S
+        await self.ground.processes.start(stack, "notifier", process, vital=False, shutdown_s=within_s)
         if self.notices.process.refused:
-            raise UserError(self.notices.process.refused)
+            raise UserError(f"the notifier cannot start: {self.notices.process.refused}")
         stack.push(self.notices.goodbye(lambda: self.host.ending.failure))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:

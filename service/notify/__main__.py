@@ -95,7 +95,7 @@ async def _serve() -> int:
         pinging = asyncio.create_task(_ping(pipe, settings.heartbeat_url, settings.heartbeat_s))
         while not pipe.closed.is_set():
             if desk is None and try_lock(lock.fileno()):  # a watcher holds it for a moment
-                desk = Desk(folder, settings, targets, say, live=given.live, from_run=given.run or None)
+                desk = Desk(folder, settings, targets, say, from_run=given.run or None)
                 sender = Sender(desk)
             if desk is not None:
                 _look(desk, pipe)
@@ -161,5 +161,6 @@ async def _main() -> NoReturn:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bot ends it
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the bot and all of its group: the bot's end ends this
+        signal.signal(number, signal.SIG_IGN)
     asyncio.run(_main())

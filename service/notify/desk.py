@@ -13,6 +13,8 @@ import msgspec
 from actors.messages import AccountOpened, DayStarted, FeedState, GateActed, PositionClosed, StateChanged
 from pipeline.events import SECOND
 from service.data_folder import JOURNAL
+from service.data_folder.bot_id import bot_id
+from service.errors import UserError
 from service.notify import texts
 from service.notify.event import Event, Message
 from service.notify.journal_facts import Cursor, Read, read
@@ -80,15 +82,17 @@ class Desk:
         targets: Sequence[Target],
         say: Callable[[str], None],
         *,
-        live: bool | None = None,
         from_run: int | None = None,
         name: str = STATE,
     ) -> None:
         self._folder = folder
         self._path = folder / name
+        self._bot = ""
+        with contextlib.suppress(OSError, UserError):  # what is wrong with it, the bot says
+            self._bot = bot_id(folder)
         self._targets = {target.key: target for target in targets}
         self._say = say
-        self._live = live
+        self.live: bool | None = None  # whether it is about real money
         self._from_run = from_run
         self._state = _load(self._path)
         self._saved = b""
@@ -100,7 +104,7 @@ class Desk:
     @property
     def title(self) -> str:
         """What a message is headed with."""
-        kind = "" if self._live is None else "LIVE" if self._live else "paper"
+        kind = "" if self.live is None else "LIVE" if self.live else "paper"
         return " ".join(filter(None, ("microbot", kind, self._state.account)))
 
     @property
@@ -116,9 +120,14 @@ class Desk:
         """Take what the journal says that it did not say before."""
         state, last = self._state, self._state.read_at
         while (found := read(self._folder / JOURNAL, state.cursor, self._from_run)) is not None:
-            self.run = max(self.run, found.run)
+            if found.replaced:
+                self.outbox.forget()
+            self.run = found.run
+            self.live = found.live
             self.held = texts.held_in_words(found.book.positions) if found.book is not None else ()
             for entry in found.facts:
+                if isinstance(entry.fact, DayStarted):
+                    state.limit = float(entry.fact.equity) * found.loss_share
                 # By the venue's clock, which may be another's: it happened since the last reading.
                 self._take(entry, min(max(entry.ts / SECOND, last), now) if last else now)
             more = found.cursor.fact != getattr(state.cursor, "fact", None) and bool(found.facts)
@@ -203,7 +212,7 @@ class Desk:
         """Send a message to an address, and note what became of it."""
         target = self._targets[key]
         text = message.text + texts.late(now() - message.at)
-        body = self.outbox.body(message, now(), self.title)
+        body = self.outbox.body(message, now(), self.title, self._bot)
         failure = await asyncio.to_thread(target.send, text, self.title, body)
         self.outbox.sent(key, message, now(), delivered=not failure)
         self.save()

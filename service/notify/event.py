@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from service.notify_settings import Kind
@@ -15,6 +17,7 @@ class Event(msgspec.Struct, frozen=True):
     text: str
     at: float  # seconds since 1970
     urgent: bool = False  # it waits neither for quiet hours nor for a gap, and is never dropped
+    pnl: Decimal | None = None  # of a closed trade: it is told with fills, and is none
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -41,6 +41,14 @@ class Cursor(msgspec.Struct, frozen=True):
     started_ts: int = 0  # of that run
 
 
+class _Risk(msgspec.Struct, frozen=True):
+    daily_loss_limit: float = 0.0
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    risk: _Risk = _Risk()
+
+
 class Read(NamedTuple):
     """A fact, and where it stands."""
 
@@ -57,6 +65,9 @@ class Reading(NamedTuple):
     cursor: Cursor
     run: int  # the newest one
     book: Book | None  # the one written last
+    replaced: bool  # whether another journal took the place of the one that the cursor was of
+    loss_share: float  # of a day's first equity, at which that run ends the day, below zero; 0: none is known
+    live: bool | None  # whether that run is about real money; None without a run
 
 
 def read(path: Path, cursor: Cursor | None, from_run: int | None = None) -> Reading | None:
@@ -78,24 +89,28 @@ def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int |
     newest, last = connection.execute(
         "SELECT (SELECT ifnull(max(id), 0) FROM runs), (SELECT ifnull(max(id), 0) FROM facts)"
     ).fetchone()
-    if cursor is None:
+    replaced = cursor is not None and (last < cursor.fact or not _is_same(connection, cursor))
+    if replaced:
+        cursor = Cursor()
+    elif cursor is None:
         start = last
         if from_run is not None:
             query = "SELECT ifnull(max(id), 0) FROM facts WHERE run < ?"
             start = connection.execute(query, (from_run,)).fetchone()[0]
         cursor = Cursor(start)
-    elif last < cursor.fact or not _is_same(connection, cursor):
-        cursor = Cursor()
+    assert cursor is not None
     marks = ", ".join("?" * len(_KINDS))
     rows = connection.execute(
         f"SELECT id, run, input, ts, body FROM facts WHERE id > ? AND kind IN ({marks}) ORDER BY id LIMIT ?",
         (cursor.fact, *_KINDS, _MOST_FACTS),
     ).fetchall()
     reached = rows[-1][0] if len(rows) == _MOST_FACTS else max(last, cursor.fact)
-    started = connection.execute("SELECT started_ts FROM runs WHERE id = ?", (newest,)).fetchone()
+    started = connection.execute("SELECT started_ts, paper, settings FROM runs WHERE id = ?", (newest,)).fetchone()
     row = connection.execute("SELECT body FROM books ORDER BY run DESC, input DESC LIMIT 1").fetchone()
     book = msgspec.json.decode(row[0], type=Book) if row is not None else None
-    return Reading(list(_facts(rows)), Cursor(reached, newest, started[0] if started else 0), newest, book)
+    share = msgspec.json.decode(started[2], type=_Settings).risk.daily_loss_limit if started else 0.0
+    cursor = Cursor(reached, newest, started[0] if started else 0)
+    return Reading(list(_facts(rows)), cursor, newest, book, replaced, share, not started[1] if started else None)
 
 
 def _facts(rows: list[tuple[int, int, int, int, str]]) -> Iterator[Read]:

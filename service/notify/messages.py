@@ -15,7 +15,6 @@ class Configured(msgspec.Struct, frozen=True, tag="configured", tag_field="type"
     folder: str  # the data folder
     pid: int  # of the bot
     run: int  # the journal's number for its first session; 0 without a journal
-    live: bool  # real money
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat", tag_field="type"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -34,8 +35,10 @@ class Gathered(msgspec.Struct, frozen=True):
     id: str  # of the first
     at: float
     count: int
+    closed: int  # of these, trades that were closed
     texts: tuple[str, ...]
     events: tuple[str, ...]
+    pnl: Decimal = Decimal(0)  # of these
 
 
 class Kept(msgspec.Struct):
@@ -86,10 +89,12 @@ class Outbox:
         if event.urgent:
             self._add(Message(event.id, event.kind, event.text, event.at, True, (event.id,), self._targets))
             return
-        before = self.kept.gathered.get(event.kind) or Gathered(event.id, event.at, 0, (), ())
+        before = self.kept.gathered.get(event.kind) or Gathered(event.id, event.at, 0, 0, (), ())
         self.kept.gathered[event.kind] = msgspec.structs.replace(
             before,
             count=before.count + 1,
+            closed=before.closed + (event.pnl is not None),
+            pnl=before.pnl + (event.pnl or 0),
             texts=(*before.texts, event.text)[:_SHOWN],
             events=(*before.events, event.id)[:_IDS],
         )
@@ -118,7 +123,7 @@ class Outbox:
             if not hurry and (soon or self._all_wait_for(kind)):
                 continue
             del self.kept.gathered[kind]
-            text = found.texts[0] if found.count == 1 else texts.fold(found.texts, found.count, texts.NOUNS[kind])
+            text = found.texts[0] if found.count == 1 else _folded(kind, found)
             if self.kept.dropped:
                 text = f"{text} ({self.kept.dropped} older messages were dropped)"
                 self.kept.dropped = 0
@@ -165,13 +170,18 @@ class Outbox:
         if current is not None:
             self._replace(current, tuple(other for other in current.owed if other != key))
 
-    def body(self, message: Message, now: float, title: str) -> Mapping[str, Any]:
-        """Return what a webhook gets of a message beside its text."""
+    def forget(self) -> None:
+        """Forget which events were told: others may have their ids now."""
+        self._told.clear()
+        self.kept.told.clear()
+
+    def body(self, message: Message, now: float, title: str, bot: str) -> Mapping[str, Any]:
+        """Return what a webhook gets of a message beside its text; the ids are of this `bot` alone."""
         return {
-            "id": message.id,
+            "id": f"{bot}/{message.id}",
             "kind": message.kind.value,
             "urgent": message.urgent,
-            "events": list(message.events),
+            "events": [f"{bot}/{id}" for id in message.events],
             "at": message.at,
             "late_s": round(max(0.0, now - message.at), 1),
             "source": title,
@@ -210,6 +220,11 @@ class Outbox:
             self.kept.messages[place] = msgspec.structs.replace(message, owed=owed)
         else:
             del self.kept.messages[place]
+
+
+def _folded(kind: Kind, found: Gathered) -> str:
+    pnl = found.pnl if found.closed > 1 else None  # that of one stands in its text
+    return texts.fold(found.texts, found.count, found.count - found.closed, texts.NOUNS[kind], pnl)
 
 
 def _local_minute(at: float) -> int:

@@ -21,16 +21,14 @@ class Target:
     def __init__(self, number: int, url: str, plugin: Any, sender: Any, secrets: Sequence[str]) -> None:
         self.key = hashlib.sha256(url.encode()).hexdigest()[:12]
         self.name = f"address {number} ({url.partition('://')[0]})"
-        self._plugin = plugin
+        self._webhook = plugin if url.lower().startswith(("json://", "jsons://")) else None
         self._sender = sender  # which puts a text into the form that the service wants
         self._secrets = secrets  # of all addresses: what apprise says meanwhile may be of another one
 
     def send(self, text: str, title: str, body: Mapping[str, Any]) -> str:
         """Send a message, which may take seconds; return why it was not taken, empty if it was. Raises nothing."""
-        if hasattr(
-            self._plugin, "payload_extras"
-        ):  # of a webhook: what programs want to know is in fields of their own
-            self._plugin.payload_extras = dict(body)
+        if self._webhook is not None:  # programs want fields
+            self._webhook.payload_extras = dict(body)
         with _said() as lines:
             try:
                 done = self._sender.notify(body=text, title=title, body_format="text")

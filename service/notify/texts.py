@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from actors.book import HeldPosition
@@ -40,17 +40,17 @@ def of_fact(fact: Fact, run: int, sequence: int, at: float, *, limit: float, hel
     The id is made of the run and the fact: whichever way a fact comes, however often, it is the same.
     """
 
-    def event(kind: Kind, what: str, text: str, *, urgent: bool = False) -> Event:
-        return Event(f"{run}/{sequence}/{what}", kind, text, at, urgent=urgent)
+    def event(kind: Kind, what: str, text: str, *, urgent: bool = False, pnl: Decimal | None = None) -> Event:
+        return Event(f"{run}/{sequence}/{what}", kind, text, at, urgent, pnl)
 
     match fact:
         case OrderFilled(execution=done):
             did = ("bought" if done.side is OrderSide.BUY else "sold") if done.quantity > 0 else "undone:"
-            text = f"{did} {number(abs(done.quantity))} {done.symbol} at {number(done.price)}"
+            text = f"{did} {number(abs(done.quantity))} {done.symbol} at {price(done.price)}"
             return event(Kind.FILLS, f"fill/{done.id}", text)
         case PositionClosed():
             text = f"{fact.symbol} closed {money(fact.pnl)} ({fact.exit_reason})"
-            return event(Kind.FILLS, f"closed/{fact.symbol}", text)
+            return event(Kind.FILLS, f"closed/{fact.symbol}", text, pnl=fact.pnl)
         case StateChanged():
             return of_state(fact, run, at, limit=limit, held=held)
         case GateActed(action="halt" | "flatten" as action):
@@ -137,15 +137,23 @@ def held_in_words(positions: Iterable[HeldPosition]) -> tuple[str, ...]:
     )
 
 
-def fold(texts: Iterable[str], count: int, noun: str) -> str:
-    """Put the texts of several events into one.
+def fold(texts: Sequence[str], events: int, count: int, noun: str, pnl: Decimal | None = None) -> str:
+    """Put the texts of several events into one; `count` of them are what the `noun` says.
 
-    >>> fold(["bought 1 AAPL at 190", "AAPL closed +$2.00 (TP)"], 2, "fills")
-    '2 fills: bought 1 AAPL at 190; AAPL closed +$2.00 (TP)'
+    >>> fold(["bought 1 AAPL at 190.00", "AAPL closed +$2.00 (TP)"], 4, 2, "fills", Decimal("1.5"))
+    '2 fills: bought 1 AAPL at 190.00; AAPL closed +$2.00 (TP); and 2 more. P/L +$1.50'
     """
-    shown = list(texts)
-    more = f"; and {count - len(shown)} more" if count > len(shown) else ""
-    return f"{count} {noun}: {'; '.join(shown)}{more}"
+    more = f"; and {events - len(texts)} more" if events > len(texts) else ""
+    return f"{count} {noun}: {'; '.join(texts)}{more}" + (f". P/L {money(pnl)}" if pnl is not None else "")
+
+
+def price(value: Decimal) -> str:
+    """Write a price: with two decimals at least, and eight at most.
+
+    >>> price(Decimal("190.5")), price(Decimal("0.00012"))
+    ('190.50', '0.00012')
+    """
+    return f"{value:,.2f}" if value == round(value, 2) else number(value)
 
 
 def late(seconds: float) -> str:

@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     failed: running.Failed | None = None  # how the last one ended, if it could say so
     run: int = 0  # the journal's newest
     held: tuple[str, ...] = ()  # what is open, in words
+    live: bool | None = None  # whether that run is about real money
 
 
 class Watch:
@@ -94,12 +95,18 @@ def look_at(folder: Path) -> Seen:
     """Look at the bot of a data folder; it takes as long as the bot takes to answer, 2 s at most."""
     bot = running.find(folder)
     found = read(folder / JOURNAL, None)
-    run, held = (found.run, texts.held_in_words(found.book.positions if found.book else ())) if found else (0, ())
+    seen = Seen()
+    if found is not None:
+        held = texts.held_in_words(found.book.positions) if found.book is not None else ()
+        seen = Seen(run=found.run, held=held, live=found.live)
     if bot is None:
-        return Seen(failed=running.failed(folder), run=run, held=held)
+        return seen._replace(failed=running.failed(folder))
     silent = running.silent_s(bot, _ANSWER_S)
     # Its lock is tried only where it does not answer: for that moment, a bot that starts would be refused.
-    return Seen(bot.pid, silent is not None or running.is_claimed(folder), silent, None, run, held)
+    claimed = silent is not None or running.is_claimed(folder)
+    if not claimed and running.find(folder) != bot:  # it ended in order meanwhile: its file goes before its lock does
+        return seen._replace(failed=running.failed(folder))
+    return seen._replace(pid=bot.pid, claimed=claimed, silent_s=silent)
 
 
 async def watch(
@@ -135,6 +142,7 @@ async def _watch(
     waiting: list[Event] = []  # a death, which the notifier may be telling of itself
     while not stop.is_set():
         seen = await asyncio.to_thread(look_at, folder)
+        desk.live = seen.live
         free = await _stand_in(folder, settings, targets, say)
         if (event := deciding.look(seen, time.time())) is not None:
             say(event.text)

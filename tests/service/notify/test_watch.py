@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from service.data_folder.running import Failed
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from service.data_folder import running
+from service.data_folder.running import Failed, Running
 from service.notify.__main__ import Heartbeat
 from service.notify.desk import Incident
-from service.notify.watch import Seen, Watch
+from service.notify.watch import Seen, Watch, look_at
+from service.private_files import write_private
 
 WELL = Seen(pid=7, claimed=True, silent_s=0.1, run=3)
 DEAD = Seen(pid=7, claimed=False, silent_s=None, run=3, held=("AAPL 100",))
@@ -68,6 +75,21 @@ def test_a_bot_that_was_restarted_between_two_looks_is_told() -> None:
     event = watch.look(Seen(pid=8, claimed=True, silent_s=0.0, run=4), 2.0)
     assert event is not None
     assert event.text == "BOT RESTARTED: process 8 runs in place of 7."
+
+
+def test_a_bot_that_ends_in_order_while_it_is_looked_at_has_not_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "running.json"
+
+    def has_ended(folder: Path) -> bool:
+        file.unlink()
+        return False
+
+    write_private(file, msgspec.json.encode(Running(7, "", "127.0.0.1:1", "token")))
+    assert look_at(tmp_path).pid == 7
+    monkeypatch.setattr(running, "is_claimed", has_ended)
+    assert look_at(tmp_path) == Seen()
 
 
 def test_a_heartbeat_goes_out_only_while_the_loop_beats_and_no_more_often_than_asked() -> None:
