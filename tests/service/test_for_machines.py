@@ -44,6 +44,7 @@ COMMANDS = {
     "doctor": (LINES, ()),
     "reconcile": (WHOLE, ()),
     "backup": (WHOLE, ("COPY",)),
+    "config": (WHOLE, ()),
     "prune": (WHOLE, ("--before", "2026-01-01", "--yes")),
     "import": (WHOLE, ("DAY",)),
     "sweep": (WHOLE, ("DAY", "--param", "strategy.profit_target=0.001,0.002", "--jobs", "1", "--engine", "exact")),
