@@ -36,11 +36,12 @@ def notify(
 
 
 def watch(
+    *,
     every: Annotated[float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Between two looks.")] = 2.0,
     stuck_after: Annotated[
         float, typer.Option("--stuck-after", metavar="SECONDS", min=1, help="Without a sign of life it is stuck.")
     ] = 10.0,
-    data_dir: DataDir = Path("data"),
+    data_dir: DataDir,
     config: Config = None,
     assignments: Assignments = None,
 ) -> None:

@@ -171,7 +171,7 @@ def _plan(
 ) -> Plan:
     """Return what is to be deployed. Raises UserError for what could not run unattended."""
     from service import settings
-    from service.data_folder import web_secret
+    from service.data_folder import place, web_secret
     from service.deployment.plan import Plan
 
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,62}", name, re.ASCII):
@@ -186,7 +186,8 @@ def _plan(
     if given["live"] and given["account"] is None:
         raise UserError("a service has no terminal to be asked on: give --live its --account NUMBER")
     folder = Path.cwd()
-    effective = settings.load(given["config"], given["assignments"] or (), environment={})
+    logs = settings.logs_in(place.logs_of(given["data_dir"]))
+    effective = settings.load(given["config"], given["assignments"] or (), environment={}, defaults=logs)
     web = effective.web
     web_secret.check(web)
     record = given["record"]

@@ -90,7 +90,7 @@ def reconcile(
     terminal.say("written: start the bot, and `microbot resume` if it was halted")
 
 
-def status(data_dir: DataDir = Path("data"), as_json: Json = None) -> None:
+def status(*, data_dir: DataDir, as_json: Json = None) -> None:
     """Say how the bot on a data folder is: state, positions, feed, last trade, P/L of the day, version, uptime.
 
     Exit code 0 if it trades, or could but for the hour or a pause; else 3 no strategy runs, 4 no bot, 5 HALTED, 6 feed
