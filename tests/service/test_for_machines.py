@@ -20,9 +20,9 @@ from service.cli import app
 from service.data_folder import SESSIONS
 from service.doctor import examination
 from service.doctor.findings import ok
+from service.exit_codes import ExitCode
 from service.journal_views import reconcile
 from service.live import run as running_bot
-from service.exit_codes import ExitCode
 from service.options import Outcome
 from service.recorded import archive
 from tests.service.test_cli import DAY, Run
