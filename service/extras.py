@@ -10,7 +10,19 @@ from service.errors import UserError
 
 LIBRARIES = frozenset(
     (
-        *("arch", "databento_dbn", "hypothesis", "loky", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow"),
+        *(
+            "apprise",
+            "arch",
+            "databento_dbn",
+            "hypothesis",
+            "loky",
+            "numba",
+            "numpy",
+            "optuna",
+            "pandas",
+            "polars",
+            "pyarrow",
+        ),
         *("pytest", "ray", "scipy", "vl_convert"),
     )
 )

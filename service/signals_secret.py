@@ -6,8 +6,7 @@ from pathlib import Path
 
 from service.errors import UserError
 from web.lock import LEAST_LENGTH, is_secret
-from web.settings import SignalsSettings
-from web.signals import SignalDoor
+from web.settings import SignalDoor, SignalsSettings
 
 
 def door_of(settings: SignalsSettings) -> SignalDoor | None:

@@ -213,7 +213,7 @@ class Scenario(msgspec.Struct, frozen=True):
             alone: dict[str, Any] = {"stop_loss": 0.4, "flat_seconds": 1_000, "time_stop_seconds": 30.0}
             strategy = msgspec.structs.replace(settings.strategy, **alone)
             settings = msgspec.structs.replace(settings, strategy=strategy)
-        faults = msgspec.structs.replace(faults, slow_answer=0.5 if random.random() < 0.15 else 0.0)
+        faults = msgspec.structs.replace(faults, slow_answer=0.3 if random.random() < 0.15 else 0.0)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

@@ -35,8 +35,7 @@ from web.lock import Lock, is_hash, is_secret, parted
 from web.messages import FromWeb, Listening
 from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
-from web.settings import SignalsSettings, WebSettings
-from web.signals import SECRET_VARIABLE, SignalDoor
+from web.settings import SECRET_VARIABLE, SignalDoor, SignalsSettings, WebSettings
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop] | None
 try:

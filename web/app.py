@@ -45,8 +45,8 @@ from web.mock_panel import MockPanel
 from web.prometheus import exposition
 from web.replay_buffer import Look
 from web.security import security_headers
-from web.settings import WebSettings
-from web.signals import SIGNALS, SignalDoor, Signals
+from web.settings import SignalDoor, WebSettings
+from web.signals import SIGNALS, Signals
 from web.trades import TradeHandlers
 
 SETTINGS = web.AppKey("SETTINGS", WebSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -128,3 +128,19 @@ class SignalsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"secret must be {LEAST_LENGTH} or more printable characters without blanks")
         if self.secret and self.secret_file:
             raise ValueError("secret and secret_file are two ways to say one thing: set one of them")
+
+
+SECRET_VARIABLE = "MICROBOT_SIGNALS__SECRET"
+"""Where the secret of signals from outside is in the environment."""
+
+
+class SignalDoor(NamedTuple):
+    """Who may send signals: whoever knows the secret, within the bounds of the settings."""
+
+    secret: str
+    settings: SignalsSettings
+
+    @property
+    def open_settings(self) -> SignalsSettings:
+        """The settings without the secret, and without where it is."""
+        return msgspec.structs.replace(self.settings, secret="", secret_file="")

@@ -20,7 +20,7 @@ import hmac
 import math
 import re
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -34,13 +34,10 @@ from web.deadline import Moment
 from web.http import body_of, json_answer, refused
 from web.hub import Hub
 from web.messages import Answered, Asked, SignalWish
-from web.settings import SignalsSettings, WebSettings
+from web.settings import SignalDoor, WebSettings
 from web.tries import Bucket, Tries
 
 SIGNALS = "/signals"
-
-SECRET_VARIABLE = "MICROBOT_SIGNALS__SECRET"
-"""Where the secret is in the environment."""
 
 _AHEAD_S = 1.0
 """Seconds that a sender's clock may be ahead."""
@@ -53,18 +50,6 @@ _TIME = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?", re.ASCII)
 _HOW = (
     'sign it with Signal-Timestamp (seconds since 1970) and Signal-Signature (hex of HMAC-SHA256 of "TIMESTAMP.BODY")'
 )
-
-
-class SignalDoor(NamedTuple):
-    """Who may send signals: whoever knows the secret, within the bounds of the settings."""
-
-    secret: str
-    settings: SignalsSettings
-
-    @property
-    def open_settings(self) -> SignalsSettings:
-        """The settings without the secret, and without where it is."""
-        return msgspec.structs.replace(self.settings, secret="", secret_file="")
 
 
 class SignalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,6 @@ import msgspec
 from actors.brokers.alpaca.broker import AlpacaBroker
 from actors.brokers.alpaca.codec import AccountBody
 from actors.brokers.alpaca.messages import Answer
-from actors.brokers.alpaca.rest import Rest
 from actors.brokers.alpaca.settings import BrokerSettings
 from actors.brokers.outbox import Outbox
 from actors.engine.core import Core
@@ -155,6 +154,8 @@ async def check_account(options: RunOptions, environment: Mapping[str, str]) -> 
     key, secret = environment.get(KEY, ""), environment.get(SECRET, "")
     if options.account is None or not (key and secret):
         return
+    from actors.brokers.alpaca.rest import Rest  # with aiohttp: a bot without a broker starts without it
+
     rest = Rest(address_of(options.url, live=options.live).rest_url, key, secret, _ASK_S)
     try:
         answer = await rest.call("GET", "/v2/account")

@@ -32,8 +32,7 @@ from service.notify.messages import Configured
 from service.notify_settings import URLS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
-from web.settings import WebSettings
-from web.signals import SECRET_VARIABLE, SignalDoor
+from web.settings import SECRET_VARIABLE, SignalDoor, WebSettings
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from service.errors import UserError
+from service.extras import needed
 
 _LEAST_SECRET = 5  # characters of a part of an address that is taken for one
 _LOG = logging.getLogger("apprise")
@@ -48,12 +49,8 @@ def targets_of(urls: Sequence[str]) -> list[Target]:
     """Make what sends to each address. Raises UserError for one that is wrong, and where apprise is not installed."""
     if not urls:
         return []
-    try:
+    with needed("notify.urls needs", "notify"):
         import apprise
-    except ImportError:
-        raise UserError(
-            "notify.urls needs apprise, which is not installed: pip install 'microbot-trading[notify]'"
-        ) from None
     _LOG.propagate = False  # it names addresses
     _LOG.addHandler(logging.NullHandler())
     asset = apprise.AppriseAsset(app_id="microbot", app_desc="microbot", app_url="", storage_mode="memory")

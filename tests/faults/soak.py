@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
+import sqlite3
 import time
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
+from statistics import linear_regression
 
 import pytest
 
-from tests.support.bots import EAGER, Log, Replayed
+from service.data_folder import JOURNAL
+from tests.support.bots import EAGER, Log, Replayed, at
 from tests.support.exchange import ExchangeServer
 from tests.support.faults import Struck, books_agree, resident_bytes
 from tests.support.live import Bot, wait_until
@@ -101,3 +108,81 @@ def test_minutes_of_changing_faults_end_with_the_same_books_on_both_sides(tmp_pa
         wait_until(lambda: not exchange.positions)
         books_agree(exchange, Replayed(tmp_path / "r.jsonl"))
     assert summary["open_positions"] == 0
+
+
+DAY_SPEED = 100
+DAY_S = 86_400 / DAY_SPEED
+PASSING = (
+    *(
+        "drop:20",
+        "malformed:0.01",
+        "strangers:0.05",
+        "bad_prices:0.01",
+        "duplicates:0.1",
+        "reorder:0.05",
+        "crossed:0.1",
+    ),
+    *("refuse:406", "drop_updates:10", "rest:503", "latency:100", "lost_answers:0.2", "rejects:0.2", "lost_fills:0.2"),
+    *("double_fills:0.3", "slow_fills:1"),
+)
+"""What happens at a venue on a bad day, each of it for some seconds."""
+QUOTA = 40_000_000
+
+
+def on_disk(folder: Path) -> int:
+    """Return the bytes of the recordings and logs in a bot's folder."""
+    kept = [*(folder / "data" / "sessions").rglob("*"), *(folder / "logs").rglob("*")]
+    return sum(path.stat().st_size for path in kept if path.is_file())
+
+
+@pytest.mark.timeout(2_400)
+def test_a_day_of_a_market_with_faults_needs_nobody(tmp_path: Path) -> None:
+    """It is killed once, and started again, as a service manager does."""
+    dice = random.Random(24)
+    options = (
+        *EAGER,
+        *("--set", "risk.daily_loss_limit=-0.9", "--set", "limits.orders_per_second=1000", "--on-exit", "flatten"),
+        *("--set", "record.session_bytes=8000000", "--set", f"record.keep_bytes={QUOTA}"),
+        *("--set", "log.max_bytes=2000000", "--set", "log.keep=3"),
+    )
+    memory: list[tuple[float, float]] = []  # hours of the market since the second start, MB of the bot
+    most = 0
+    with ExchangeServer("--speed", DAY_SPEED) as exchange:
+        began = time.monotonic()
+
+        def pass_time(bot: Bot, until_s: float, begun_at: float | None = None) -> None:
+            nonlocal most
+            while time.monotonic() - began < until_s:
+                exchange.strike(*dice.sample(PASSING, dice.randrange(1, 4)))
+                time.sleep(8)
+                exchange.strike()
+                time.sleep(12)
+                assert bot.process.poll() is None
+                most = max(most, on_disk(tmp_path))
+                if begun_at is not None and time.monotonic() - begun_at > MINUTE:
+                    hours = (time.monotonic() - began) * DAY_SPEED / 3_600
+                    memory.append((hours, resident_bytes(bot.process.pid) / 1e6))
+
+        with at(exchange, tmp_path, DAY_SPEED, *options) as bot:
+            pass_time(bot, DAY_S / 4)
+            bot.process.send_signal(signal.SIGKILL)
+            bot.process.wait()
+        with at(exchange, tmp_path, DAY_SPEED, *options) as bot:
+            pass_time(bot, DAY_S, time.monotonic())
+            Struck(exchange, bot).goes_on()
+            state = bot.state["state"]
+            bot.stop()
+        wait_until(lambda: not exchange.positions and not exchange.open_orders)
+        earned = exchange.earned
+    with closing(sqlite3.connect(tmp_path / "data" / JOURNAL)) as journal:
+        closed = [
+            json.loads(body) for (body,) in journal.execute("SELECT body FROM facts WHERE kind = 'position_closed'")
+        ]
+    booked = sum((Decimal(fact["pnl"]) + Decimal(fact["fees"]) for fact in closed), Decimal(0))
+    slope, start = linear_regression(*zip(*memory, strict=True))
+    print(f"{len(closed)} trades, {booked} booked, {earned} at the venue, {most / 1e6:.1f} MB on disk at most,")
+    print(f"memory {start + slope * memory[0][0]:.1f} MB and {slope:+.3f} MB an hour of the market, state {state}")
+    assert state["state"] == "ACTIVE"
+    assert booked.quantize(Decimal("0.01")) == earned
+    assert most < QUOTA + 8_000_000 + 4 * 2_000_000
+    assert slope * 24 < 24

@@ -56,9 +56,14 @@ def runs(folder: Path) -> list[tuple[int, str, str]]:
 
 
 def stated_live(folder: Path, run: int) -> list[str]:
-    """Return what the core of a session stated, as the journal has it; what the gate did by itself is none of that."""
+    """Return what the core of a session stated, as the journal has it.
+
+    What the gate did by itself is none of that, nor is how the orders fared.
+    """
+    others = "'gate_acted', 'order_measured'"
     with closing(sqlite3.connect(folder / "data" / "microbot.db")) as connection:
-        rows = connection.execute("SELECT body FROM facts WHERE run = ? AND kind != 'gate_acted' ORDER BY id", (run,))
+        wanted = f"SELECT body FROM facts WHERE run = ? AND kind NOT IN ({others}) ORDER BY id"
+        rows = connection.execute(wanted, (run,))
         return [body for (body,) in rows]
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from service.data_folder import running
 from service.errors import UserError
+from service.version import VERSION
 from tests.support.live import PATIENCE_S
 
 
@@ -35,7 +36,9 @@ def test_a_folder_is_made_and_claimed_and_free_again_afterwards(tmp_path: Path) 
     for _ in range(2):
         with running.claim(folder) as claimed:
             claimed.publish("http://127.0.0.1:1")
-            assert running.find(folder) == running.Running(os.getpid(), "http://127.0.0.1:1")
+            found = running.find(folder)
+            assert found is not None
+            assert (found.pid, found.dashboard, found.version) == (os.getpid(), "http://127.0.0.1:1", VERSION)
         assert running.find(folder) is None
 
 

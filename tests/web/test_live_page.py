@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Error, Page, Route, expect
 
 from tests.support.bots import EAGER, PATIENT
 from tests.support.live import PATIENCE_S, Bot
@@ -207,7 +207,15 @@ def test_when_the_web_process_is_killed_the_page_comes_back_by_itself(browser: B
 
 def test_a_page_whose_files_were_replaced_meanwhile_loads_itself_anew(browser: Browser, holding: Bot) -> None:
     async def upgraded(route: Route) -> None:
-        await (route.fulfill(status=404) if route.request.method == "HEAD" else route.continue_())
+        if route.request.method != "HEAD":
+            await route.continue_()
+            return
+        try:
+            await route.fetch()  # only a server that is there again says that a file is not
+        except Error:
+            await route.abort()
+        else:
+            await route.fulfill(status=404)
 
     async def scenario(page: Page) -> None:
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
@@ -216,7 +224,7 @@ def test_a_page_whose_files_were_replaced_meanwhile_loads_itself_anew(browser: B
         os.kill(holding.children["web"], signal.SIGKILL)
         async with page.expect_navigation(timeout=PATIENCE_S * 1000):
             pass
-        await page.unroute_all()
+        await page.unroute_all(behavior="wait")
         await expect(page.locator("#feed-state")).to_have_text("LIVE")
         assert not await page.evaluate("window.kept")
 

@@ -46,6 +46,7 @@ OPTIONAL = {
     *("metrics.parameters", "metrics.prints", "metrics.strategies"),  # where there are some
     "symbol.ticks",  # of symbols that are not looked at
     "execution.undone",
+    "signal.external",  # where something was said from outside
     *("line.decision", "line.decision_id"),  # of the log
 }
 """What may be missing of a thing that the server sends."""

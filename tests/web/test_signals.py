@@ -17,8 +17,7 @@ from web.app import HUB, make_app, make_runner
 from web.deadline import Moment
 from web.lock import Lock
 from web.messages import Answered, Asked, SignalWish
-from web.settings import SignalsSettings, WebSettings
-from web.signals import SignalDoor
+from web.settings import SignalDoor, SignalsSettings, WebSettings
 
 SECRET = "a-secret-of-the-desk-0123456789"
 WALL_S = 1_700_000_000
