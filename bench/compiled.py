@@ -130,9 +130,10 @@ def write_copies(path: Path, events: Sequence[Trade], copies: int) -> None:
 
 
 _CHILD = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
 import msgspec
+from bench.children import most_held
 from research.engine.columns import columns_of
 from research.engine.compiled import CompiledEngine, decided
 from pipeline.events import Trade
@@ -142,7 +143,7 @@ decided([columns_of([Trade("A", 1, 1.0, 1.0)])], [Settings()])
 compile_s = time.process_time() - before
 found = CompiledEngine().decide(Path(sys.argv[1]), [Settings()])[0]
 told = {"ticks": found.summary["ticks"], "trades": len(found.trades), "cpu_s": time.process_time(),
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "compile_s": compile_s}
+        "memory_mb": most_held() / 1e6, "compile_s": compile_s}
 print(msgspec.json.encode(told).decode())
 """
 

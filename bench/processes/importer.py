@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.children import tell
+from bench.children import most_held, tell
 from research.importing import importer
 from research.importing.notes import Options
 
@@ -24,18 +23,9 @@ def main(arguments: Sequence[str]) -> None:
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - began_cpu,
         rows=report.info.rows,
-        peak=_peak(),
+        peak=most_held(),
         size=source.with_suffix(".parquet").stat().st_size,
     )
-
-
-def _peak() -> int:
-    """Return the most bytes of memory that the process has held."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # what getrusage says includes the process that this one was forked off
-        return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 if __name__ == "__main__":

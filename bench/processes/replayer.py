@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.children import tell
+from bench.children import most_held, tell
 from bench.tape import trades
 from pipeline.events import as_json
 
@@ -65,16 +64,6 @@ def fused(script: str, tape: str) -> Callable[[], int]:
             return len(module.run(file)[2])
 
     return work
-
-
-def most_held() -> int:
-    """Return the most bytes of memory that this process held; where it can be told, not those of who started it."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        lines = status.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 def main(kind: str, *arguments: str) -> None:
