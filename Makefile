@@ -38,7 +38,7 @@ cover: $(VENV)/installed-test ## Run the tests and say which lines none of them 
 	@sh .ci/chromium "$(CHROMIUM)"
 	MICROBOT_CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov $(ARGS)
 
-soak: $(VENV)/installed-test ## Let faults last for minutes, in real time: about six of them; ARGS="-k minute" chooses.
+soak: $(VENV)/installed-test ## Let faults last, and a day of a market pass, in about twenty minutes; ARGS="-k minute" chooses.
 	$(BIN)/python -m pytest tests/faults/soak.py -p no:randomly -s -v $(ARGS)
 
 kill: $(VENV)/installed-test ## Kill the bot N times (200) while it trades: a quarter of an hour; ARGS="--seed 3".
