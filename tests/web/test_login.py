@@ -67,7 +67,7 @@ def test_a_page_whose_server_wants_another_secret_by_now_asks_for_it(browser: Br
     arguments = ("--secret-file", str(file))
 
     async def scenario(page: Page) -> None:
-        await expect(page.locator("#price")).to_have_text("150.00")
+        await expect(page.get_by_role("button", name="Halt")).to_be_enabled()  # the page has started
         first.process.kill()
         first.process.wait()
         file.write_text("another-secret-by-now")
@@ -78,3 +78,17 @@ def test_a_page_whose_server_wants_another_secret_by_now_asks_for_it(browser: Br
     with WebProcess(*arguments, port=0) as first:
         first.listening().tell(session(), ticks(150.0))
         browser.visit(f"{first.url}/{FRAGMENT}", scenario)
+
+
+def test_a_login_page_that_did_not_load_whole_says_so_and_loads_again(browser: Browser, locked: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        await page.context.route("**/urls.js", lambda route: route.abort())
+        await page.reload()
+        await expect(page.locator("#not-started")).to_contain_text("This page did not load whole.")
+        await page.context.unroute("**/urls.js")
+        await expect(page.locator("#not-started")).to_have_count(0)
+        await page.get_by_label("Secret").fill(SECRET)
+        await page.get_by_label("Secret").press("Enter")
+        await expect(page.get_by_role("button", name="Halt")).to_be_enabled()
+
+    browser.visit(locked.url, scenario)

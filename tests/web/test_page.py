@@ -510,6 +510,36 @@ def test_the_first_figures_wait_for_no_stream_and_the_page_says_when_none_comes(
     browser.visit(web_process.url, scenario)
 
 
+@pytest.mark.parametrize("path", ["dashboard.js", "panels/trades.js"])
+def test_a_page_that_did_not_load_whole_says_so_and_loads_again(
+    browser: Browser, web_process: WebProcess, path: str
+) -> None:
+    async def scenario(page: Page) -> None:
+        await page.context.route(f"**/{path}", lambda route: route.abort())
+        await page.reload()
+        await expect(page.locator("#not-started")).to_contain_text("This page did not load whole.")
+        await expect(page.get_by_role("button", name="Halt")).to_be_disabled()
+        await page.context.unroute(f"**/{path}")
+        await expect(page.get_by_role("button", name="Halt")).to_be_enabled()
+        await expect(page.locator("#not-started")).to_have_count(0)
+
+    web_process.tell(session(), ticks(150.25))
+    browser.visit(web_process.url, scenario)
+
+
+def test_a_page_that_fails_to_start_says_why(browser: Browser, web_process: WebProcess) -> None:
+    async def scenario(page: Page) -> None:
+        broken = "throw new TypeError('no such thing')"
+        await page.context.route(
+            "**/dashboard.js", lambda route: route.fulfill(content_type="text/javascript", body=broken)
+        )
+        await page.reload()
+        await expect(page.locator("#not-started")).to_contain_text("TypeError: no such thing. What it shows is old")
+
+    web_process.tell(session(), ticks(150.25))
+    browser.visit(web_process.url, scenario)
+
+
 def test_a_command_is_sent_at_once_unless_it_closes_positions(browser: Browser, web_process: WebProcess) -> None:
     async def next_command() -> Command:
         return await asyncio.to_thread(web_process.next_command, "trading stays HALTED")

@@ -55,3 +55,4 @@ form.addEventListener("submit", (event) => {
 });
 addEventListener("hashchange", begin);
 if (!begin()) comeBack();
+dispatchEvent(new Event("pagestarted"));
