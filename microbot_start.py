@@ -22,7 +22,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def stranger(here: Path = _HERE) -> str:
-    """Return the sentence that says which room is somebody else's, empty if none is."""
+    """Return the sentence that says which room is another package's, empty if none is."""
     installed = _installed()
     for room in ROOMS:
         own = here / room / "__init__.py"

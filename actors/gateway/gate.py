@@ -319,7 +319,7 @@ class Gate:
                 self._journal.begin(self._beginning)
                 self._beginning = None
             self._journal.append(batch.number, batch.facts, batch.book)
-        except Exception as error:  # whatever it is: exits go out all the same
+        except Exception as error:  # of any kind: exits go out all the same
             self._note_gap(_named(error))
         self._release(batch)
 

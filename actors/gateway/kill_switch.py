@@ -215,7 +215,7 @@ class KillSwitch:
             while not self._stopping:
                 try:
                     self._look()
-                except Exception as error:  # whatever it is, a kill switch that dies silently is worse
+                except Exception as error:  # of any kind: a kill switch that dies silently is worse
                     self._say("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
                 busy = self._taken_over is not None or self._is_open()
                 self._news.wait(_STEP_S if busy else self._settings.stall_s / 4)

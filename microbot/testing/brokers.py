@@ -122,7 +122,7 @@ class Bench(abc.ABC):
         """Return how many orders the venue has taken so far, as it knows itself."""
 
     def turn(self) -> None:
-        """Let something happen, while a report is waited for: a venue without a time of its own moves on by this."""
+        """Pass a little time, while a report is waited for: a venue without a clock of its own moves on by this."""
         time.sleep(0.01)
 
 
@@ -183,7 +183,7 @@ class Line:
         return self.order(order_id)
 
     def settle(self, turns: int = 20) -> None:
-        """Let some more happen: what should not come has a chance to."""
+        """Pass some more time: what should not come has a chance to."""
         for _ in range(turns):
             self._bench.turn()
 

@@ -49,6 +49,6 @@ class CommandPipe:
     def _carry_out(self, asked: Asked) -> None:
         try:
             self._answer(Answered(asked.ticket, *self._take(asked)))
-        except Exception as error:  # whatever it is: the thread has to be there for the next one
+        except Exception as error:  # of any kind: the thread has to be there for the next one
             log = logger.bind(logger="microbot.gate", event="gate.fault")
             log.warning("a halt past the loop failed: {}: {}", type(error).__name__, error)

@@ -123,7 +123,7 @@ class Control:
                 continue
             try:
                 self.pull(HALT, f"SIGUSR1 of process {told.si_pid}", "signal")
-            except Exception as error:  # whatever it is, a kill switch that dies silently is worse
+            except Exception as error:  # of any kind: a kill switch that dies silently is worse
                 log("gate.fault", f"the kill switch failed: {type(error).__name__}: {error}")
 
 

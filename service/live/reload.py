@@ -159,7 +159,7 @@ class SourceWatch:
         _log.bind(event="strategy.saved", sha256=source.sha256).info(f"{source.short} was saved, and is tried")
         try:
             strategy = self._make(source)
-        except Exception as error:  # whatever it is, the strategy that runs goes on
+        except Exception as error:  # of any kind: the strategy that runs goes on
             self._refuse_for(error)
         else:
             self._runs = source.sha256
