@@ -6,13 +6,11 @@ act on it, an edge sends an input.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from loguru import logger
 from msgspec import Meta
 
 from actors.supervision.at_work import AtWork
@@ -135,27 +133,3 @@ class StrategyWatch:
         if remove:
             self._strikes.pop(found.symbol, None)
         self._on_slow(StrategySlow(found.symbol, found.place, self._took_s, strikes, remove, reason, self._looked[0]))
-
-
-class WatchThread:
-    """Calls a watch regularly until it is stopped. One that fails is logged: nothing else would show it."""
-
-    def __init__(self, watch: StrategyWatch) -> None:
-        self._watch = watch
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 1.0) -> None:
-        self._over.set()
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        try:
-            while not self._over.wait(self._watch.interval_s):
-                self._watch.look()
-        except Exception as error:
-            said = f"the watch on slow strategies ended: {type(error).__name__}: {error}"
-            logger.bind(logger="microbot.watch", event="watch.failed").opt(exception=error).error("{}", said)

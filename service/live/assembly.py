@@ -40,6 +40,7 @@ from actors.messages import (
     StrategyRefused,
     StrategySource,
 )
+from actors.supervision.periodic import Periodic
 from actors.supervision.strategy_watch import StrategySlow
 from pipeline.admission import Admission
 from pipeline.events import SECOND
@@ -62,7 +63,7 @@ from service.live.notices import Notices
 from service.live.operators import Operators
 from service.live.parts import Groundwork, Host, Plan, SessionParts, WayOut
 from service.live.reception import Reception
-from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
+from service.live.reload import LOOK_S, SourceWatch, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
 from service.live.service_manager import manager_of
@@ -370,9 +371,7 @@ def _on_trouble(mailbox: Mailbox, trouble: Trouble) -> None:
         mailbox.give(Command("halt", 0, "gate", f"{trouble.kind}: {trouble.detail}"))
 
 
-def _source_watch(
-    ground: Groundwork, parts: SessionParts, intake: Intake, telemetry: Telemetry
-) -> SourceWatchThread | None:
+def _source_watch(ground: Groundwork, parts: SessionParts, intake: Intake, telemetry: Telemetry) -> Periodic | None:
     """Make the watch on the strategy's files, if that is wished; what it finds comes to the loop by the mailbox."""
     source, session, now = parts.in_force.source, intake.session, ground.timekeeper.venue_now
     if source is None:
@@ -398,7 +397,8 @@ def _source_watch(
         ground.mailbox.call(lambda: telemetry.note_fact(refused))
 
     workshop = Workshop(parts.plan.settings, kept)
-    return SourceWatchThread(SourceWatch(source, workshop.made, replace, refuse))
+    watch = SourceWatch(source, workshop.made, replace, refuse)
+    return Periodic("reload", watch.look, LOOK_S)
 
 
 def _reloading(session: Session) -> Reloading:

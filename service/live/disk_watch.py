@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from loguru import logger
 
+from actors.supervision.periodic import Periodic
 from web.messages import DiskSeen
 
 LOOK_S = 30.0  # real seconds between two looks
@@ -55,27 +55,21 @@ class DiskWatch:
         self._show = show
         self._free_at = free_at
         self._policies: dict[int, DiskPolicy] = {}  # by device
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="disks", daemon=True)
+        self._periodic = Periodic("disk", self.look, LOOK_S)
 
     def start(self) -> None:
-        """Look, from now on."""
+        """Look, now and from now on."""
         if self._warn_bytes:
-            self._thread.start()
+            self._periodic.start()
 
     def stop(self) -> None:
         """Look no more; a look that a disk holds up is not waited for."""
-        self._ending.set()
+        self._periodic.end()
 
     def look(self) -> None:
         """Look once, and say what there is to say."""
         for place, device, free in self._found():
             self._note(place, device, free)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            self.look()
-            self._ending.wait(LOOK_S)
 
     def _found(self) -> list[tuple[Path, int, int]]:
         """Return each disk once, with what is free on it; one that does not say is left out."""

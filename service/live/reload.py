@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from traceback import format_exception_only
@@ -23,7 +22,7 @@ from service.settings import Settings
 KEPT = 20_000
 """Trades and quotes that are kept to warm a strategy up, which takes the loop some tenths of a second."""
 
-_LOOK_S = 0.2  # real seconds between two looks at the files
+LOOK_S = 0.2  # real seconds between two looks at the files
 _SETTLED = 1  # looks at which they stay as they are: then they are read
 _PATIENCE = 5  # looks for which a file that is missing, or does not compile, may be half of a save
 
@@ -190,28 +189,3 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     except OSError:
         return 0, 0, 0
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-class SourceWatchThread:
-    """Looks regularly until it is stopped; off the loop, which goes on trading meanwhile."""
-
-    def __init__(self, watch: SourceWatch) -> None:
-        self._watch = watch
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 1.0) -> None:
-        """Look no more; a strategy that is tried and never comes back is left to the end of the process."""
-        self._over.set()
-        self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        try:
-            while not self._over.wait(_LOOK_S):
-                self._watch.look()
-        except Exception as error:
-            said = f"the watch on the strategy's files ended: {type(error).__name__}: {error}"
-            _log.bind(event="reload.failed").opt(exception=error).error("{}", said)

@@ -19,6 +19,7 @@ from loguru import logger
 
 from actors.feeds.websocket import WebSocketFeed
 from actors.messages import SHUTDOWN, Command, MarketHours
+from actors.supervision.periodic import Periodic
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import place, web_secret
@@ -33,13 +34,12 @@ from service.live.disk_watch import DiskWatch
 from service.live.hours import earlier, keep_known, market_hours
 from service.live.notices import Notices
 from service.live.parts import Groundwork, Host, SessionParts, WayOut
-from service.live.reload import SourceWatchThread
 from service.live.rotation import SessionRotation
 from service.live.service_manager import Beat, ServiceManager
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies
 from service.live.sources import Source
-from service.live.stopping import Guarded, StuckWatch
+from service.live.stopping import Guarded, watch_for_stuck
 from service.live.telemetry import Telemetry
 from service.options import Outcome
 from service.settings import as_layer
@@ -68,7 +68,7 @@ class Runtime:
     telemetry: Telemetry
     slow_strategies: SlowStrategies
     rotation: SessionRotation
-    source_watch: SourceWatchThread | None
+    source_watch: Periodic | None
     web: WebProcess
     manager: ServiceManager | None  # of services, if one started the bot
     notices: Notices | None
@@ -145,7 +145,7 @@ class Runtime:
         disks.start()
         stack.callback(disks.stop)
         if (limit_s := self.parts.plan.options.watchdog_s) is not None:
-            watch = StuckWatch(lambda: self.out.gate.silent_s, limit_s, self.host.stuck.leave)
+            watch = watch_for_stuck(lambda: self.out.gate.silent_s, limit_s, self.host.stuck.leave)
             watch.start()
             stack.callback(watch.stop)
         tasks = [self._drive_clock(), self._report()]

@@ -12,7 +12,8 @@ from loguru import logger
 
 from actors.messages import RemoveChain
 from actors.supervision.at_work import at_work
-from actors.supervision.strategy_watch import StrategySlow, StrategyWatch, WatchSettings, WatchThread
+from actors.supervision.periodic import Periodic
+from actors.supervision.strategy_watch import StrategySlow, StrategyWatch, WatchSettings
 from service.live.session import Session
 from web.messages import ChainLate
 
@@ -59,7 +60,7 @@ class SlowStrategies:
             time.process_time,
             lambda: session.core.input,
         )
-        self.thread = WatchThread(watch)
+        self.thread = Periodic("strategy", watch.look, watch.interval_s)
 
     def slow(self) -> dict[str, str]:
         """Describe the strategies that run, but were too slow of late, by symbol."""

@@ -22,6 +22,7 @@ from actors.feeds.feed import FeedFailed
 from actors.gateway.gate import Gate
 from actors.messages import ChainFailed, Fact
 from actors.supervision.at_work import at_work
+from actors.supervision.periodic import Periodic
 from actors.supervision.supervisor import ChildSpec
 from service import outlet
 from service.errors import UserError
@@ -192,33 +193,19 @@ class StuckExit:
         return f"the loop is stuck{where}, and cannot stop in order: the process ends; {kept}"
 
 
-class StuckWatch:
-    """Ends the process where its loop is silent for longer than a limit, for something else to start it again.
+def watch_for_stuck(silent_s: Callable[[], float], limit_s: float, leave: Callable[[int], None]) -> Periodic:
+    """Make the watch that ends the process where its loop is silent for longer than a limit: it is to be started again.
 
     A thread looks, so a library that keeps Python's lock to itself is not noticed: that only another process can.
     """
 
-    def __init__(self, silent_s: Callable[[], float], limit_s: float, leave: Callable[[int], None]) -> None:
-        self._silent_s = silent_s
-        self._limit_s = limit_s
-        self._leave = leave
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+    def look() -> None:
+        if silent_s() > limit_s:
+            watch.end()
+            leave(ExitCode.FAILED)
 
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(min(1.0, self._limit_s / 4)):
-            if self._silent_s() > self._limit_s:
-                self._leave(ExitCode.FAILED)
-                return
+    watch = Periodic("watchdog", look, min(1.0, limit_s / 4))
+    return watch
 
 
 class Ending:

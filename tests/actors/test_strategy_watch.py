@@ -13,14 +13,14 @@ from reactivex import Observable, operators as ops
 
 from actors.messages import RestartChain
 from actors.supervision.at_work import AtWork, at_work
-from actors.supervision.strategy_watch import MOST_SYMBOLS, StrategySlow, StrategyWatch, WatchSettings, WatchThread
+from actors.supervision.strategy_watch import MOST_SYMBOLS, StrategySlow, StrategyWatch, WatchSettings
 from pipeline import operators as op
 from pipeline.events import Trade
 from pipeline.operators.frame import Frame
 from pipeline.strategy import default_exits
 from service.conditions import Judge
 from service.live.telemetry import gauges
-from tests.support.live import PATIENCE_S, events_logged
+from tests.support.live import PATIENCE_S
 from tests.support.market import at, clock, gap, trade
 from tests.support.sessions import PATIENT, Session, on_demand
 
@@ -174,36 +174,6 @@ def test_the_symbols_that_are_remembered_are_bounded() -> None:
     for number in range(MOST_SYMBOLS + 10):
         watched.strike(number, f"S{number}")
     assert len(watched.watch._strikes) == MOST_SYMBOLS
-
-
-def test_a_watch_that_fails_says_so() -> None:
-    def fail() -> AtWork | None:
-        raise RuntimeError("a fault of ours")
-
-    watched = Watched(WatchSettings(budget_ms=10.0))
-    watched.watch._see = fail
-    with events_logged() as events:
-        thread = WatchThread(watched.watch)
-        thread.start()
-        thread._thread.join(PATIENCE_S)
-        thread.stop()
-    assert [event["event"] for event in events] == ["watch.failed"]
-
-
-def test_a_watch_looks_until_it_is_stopped() -> None:
-    watched = Watched(WatchSettings(budget_ms=10.0))
-    looked = threading.Event()
-
-    def see() -> AtWork | None:
-        looked.set()
-        return None
-
-    watched.watch._see = see
-    thread = WatchThread(watched.watch)
-    thread.start()
-    assert looked.wait(PATIENCE_S)
-    thread.stop(PATIENCE_S)
-    assert not thread._thread.is_alive()
 
 
 # ----------------------------------------------------------------------------------------------------- whose it is

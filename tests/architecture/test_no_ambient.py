@@ -21,7 +21,7 @@ EDGES = {
     "actors/brokers/alpaca/broker.py": "is a thread with a loop of its own: orders go out while the bot's is stuck",
     "actors/brokers/alpaca/rest.py": "sends requests, and waits no longer than a real time for each",
     "actors/brokers/alpaca/stream.py": "is a connection to the venue: reconnects, and notices when it is mute",
-    "actors/supervision/strategy_watch.py": "is a thread that looks at what the loop does, for how long in real time",
+    "actors/supervision/periodic.py": "is a thread that looks at what the loop does, for how long in real time",
     "actors/feeds/addresses.py": "says how a venue is connected to: straight to it, and wherever it was meant to be",
     "actors/feeds/connection.py": "is a connection to a venue, as a library makes it: it decides nothing",
     "actors/feeds/feed.py": "is the task that a feed runs in, which a subscription starts and ends",
