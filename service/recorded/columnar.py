@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import repeat
+from itertools import accumulate, repeat
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -188,16 +189,22 @@ class _NoTape(UserError):
 def _arrow() -> Any:
     with needed("tapes in Parquet need", "parquet"):
         import pyarrow
-        import pyarrow.compute
         import pyarrow.parquet
     return pyarrow
+
+
+def _compute() -> Any:
+    """Return the functions on arrays, which take 9 MB: who reads the columns of a tape alone needs none of them."""
+    with needed("tapes in Parquet need", "parquet"):
+        import pyarrow.compute
+    return pyarrow.compute
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     pa = _arrow()
     try:
-        file = pa.parquet.ParquetFile(path, buffer_size=_READ, page_checksum_verification=True)
+        file = pa.parquet.ParquetFile(path, buffer_size=_READ, pre_buffer=False, page_checksum_verification=True)
     except FileNotFoundError:
         raise UserError(f"there is no tape {path}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -244,9 +251,8 @@ def _info(path: Path, file: Any) -> TapeInfo:
 
 def _read(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Give batches, each with the bytes of the file that were read up to it."""
-    pa = _arrow()
     with _opened(path) as file:
-        symbols = pa.array(_info(path, file).symbols, pa.string())
+        symbols = _strings(_info(path, file).symbols)
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         if columns is not None and (unknown := set(columns) - set(schema().names)):
             raise ValueError(f"a tape has no column {', '.join(sorted(unknown))}")
@@ -264,6 +270,14 @@ def _read(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[tupl
                     path.stat().st_size if last else (before + size * done // max(1, group.num_rows)),
                 )
             before += size
+
+
+def _strings(texts: Sequence[str]) -> pa.StringArray:
+    """Return texts as an array; `pyarrow.array` would load pandas, where it is installed, and 33 MB with it."""
+    pa = _arrow()
+    coded = [text.encode() for text in texts]
+    ends = array("i", accumulate(map(len, coded), initial=0))
+    return pa.StringArray.from_buffers(len(coded), pa.py_buffer(ends), pa.py_buffer(b"".join(coded)))
 
 
 def _filled(group: Any, wanted: Sequence[str]) -> list[str]:
@@ -296,7 +310,7 @@ def _whole(batch: pa.RecordBatch, wanted: Sequence[str], symbols: pa.Array) -> p
         else:
             array = batch.column(at)
             if name == "symbol" and not array.dictionary.equals(symbols):
-                codes = pa.compute.index_in(array.dictionary, symbols).take(array.indices)
+                codes = _compute().index_in(array.dictionary, symbols).take(array.indices)
                 array = pa.DictionaryArray.from_arrays(codes, symbols)
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
@@ -306,7 +320,7 @@ class _Events:
     """Makes events of rows."""
 
     def __init__(self) -> None:
-        self._pc = _arrow().compute
+        self._pc = _compute()
         # As the lines of a tape in JSON are read: whatever may be fed may stand there.
         self._line = JsonLines[Input](Input).line
         self._makers: dict[int, Callable[[pa.RecordBatch], Sequence[Input | None]]] = {
@@ -544,7 +558,7 @@ class TapeWriter:
             column = column.cast("string").dictionary_encode()
         chunks = []
         for chunk in column.chunks:
-            used = self._pa.compute.unique(chunk.indices.drop_null()).to_pylist()
+            used = _compute().unique(chunk.indices.drop_null()).to_pylist()
             names = chunk.dictionary.to_pylist()
             for code in used:  # in the order in which they appear
                 codes.setdefault(names[code], len(codes))
@@ -553,7 +567,7 @@ class TapeWriter:
         return pa.chunked_array(chunks, pa.int32())
 
     def _count(self, table: Any) -> None:
-        pc = self._pa.compute
+        pc = _compute()
         for entry in pc.value_counts(table.column("kind")).to_pylist():
             if entry["values"] not in self._counts:
                 raise ValueError(f"a row of a tape has the kind {entry['values']}: there are 0, 1, 2 and 9")

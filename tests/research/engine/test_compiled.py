@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings as examples, strategies as st
 
@@ -321,6 +324,42 @@ def test_rows_that_no_tape_may_have_are_refused_or_left_out_as_where_events_are_
 
 
 # ------------------------------------------------------------------------------------------------ what it refuses
+
+
+@pytest.mark.parametrize("values", [[], [1, 2, 3], [None, 1, None, 2], [None, None, None, None], [*range(20), None]])
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64(), pa.float64()])
+@pytest.mark.parametrize("start", [0, 1, 3, 9])
+def test_numbers_are_those_of_the_column_wherever_it_begins(
+    values: list[int | None], kind: pa.DataType, start: int
+) -> None:
+    column = pa.array(values, kind)[start:]
+    found = columns.numbers(column, -1)
+    assert found.tolist() == [-1 if value is None else value for value in column.to_pylist()]
+    assert found.dtype == kind.to_pandas_dtype()
+    assert not found.flags.writeable
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from research.engine.compiled import CompiledEngine
+from service.settings import Settings
+[found] = CompiledEngine().decide(Path(sys.argv[1]), [Settings()])
+assert found.summary["ticks"] == int(sys.argv[2]), found.summary
+assert not {"pandas", "pyarrow.compute"} & set(sys.modules), {"pandas", "pyarrow.compute"} & set(sys.modules)
+import pandas, pyarrow
+assert isinstance(pyarrow.table({"a": [1]}).to_pandas(), pandas.DataFrame)
+"""
+
+
+def test_a_tape_in_parquet_is_decided_without_loading_what_only_others_need(tmp_path: Path) -> None:
+    path = tmp_path / "tape.parquet"
+    trades = [Trade("A", START + at, 1.5, 1.0, 1.0 if at % 2 else None, 2.0 if at % 2 else None) for at in range(9)]
+    with columnar.TapeWriter(path, columnar.TapeInfo()) as writer:
+        writer.write(columnar.rows_of(trades))
+        writer.finish({})
+    done = subprocess.run([sys.executable, "-c", LOADED, path, "9"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_input_of_a_session_is_refused_with_what_decides_it(tmp_path: Path) -> None:
