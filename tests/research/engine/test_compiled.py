@@ -19,7 +19,7 @@ from hypothesis import given, settings as examples, strategies as st
 from actors.brokers.simulated import price_after
 from actors.engine.core import Core, CoreSettings, Input
 from microbot.testing.hypothesis import tapes as any_tape
-from pipeline.events import SECOND, Gap, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from research.engine import columns, kernel, machine
 from research.engine.booking import Booking
 from research.engine.columns import Columns, Unreadable, columns_of
@@ -323,9 +323,6 @@ def test_rows_that_no_tape_may_have_are_refused_or_left_out_as_where_events_are_
     assert decided(columns.read(path), [settings])[0].files() == exactly([events], settings)
 
 
-# ------------------------------------------------------------------------------------------------ what it refuses
-
-
 @pytest.mark.parametrize("values", [[], [1, 2, 3], [None, 1, None, 2], [None, None, None, None], [*range(20), None]])
 @pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64(), pa.float64()])
 @pytest.mark.parametrize("start", [0, 1, 3, 9])
@@ -342,11 +339,16 @@ def test_numbers_are_those_of_the_column_wherever_it_begins(
 LOADED = """
 import sys
 from pathlib import Path
+from research.engine import compiled_chain
 from research.engine.compiled import CompiledEngine
+from service.recorded.replay import replay
 from service.settings import Settings
-[found] = CompiledEngine().decide(Path(sys.argv[1]), [Settings()])
-assert found.summary["ticks"] == int(sys.argv[2]), found.summary
-assert not {"pandas", "pyarrow.compute"} & set(sys.modules), {"pandas", "pyarrow.compute"} & set(sys.modules)
+path, settings = Path(sys.argv[1]), Settings()
+[found] = CompiledEngine().decide(path, [settings])
+assert "pyarrow.compute" not in sys.modules
+assert found.summary == replay(path, settings) == compiled_chain.replay(path, settings)
+assert found.summary["ticks"] == 9, found.summary
+assert "pandas" not in sys.modules
 import pandas, pyarrow
 assert isinstance(pyarrow.table({"a": [1]}).to_pandas(), pandas.DataFrame)
 """
@@ -356,10 +358,13 @@ def test_a_tape_in_parquet_is_decided_without_loading_what_only_others_need(tmp_
     path = tmp_path / "tape.parquet"
     trades = [Trade("A", START + at, 1.5, 1.0, 1.0 if at % 2 else None, 2.0 if at % 2 else None) for at in range(9)]
     with columnar.TapeWriter(path, columnar.TapeInfo()) as writer:
-        writer.write(columnar.rows_of(trades))
+        writer.write(columnar.rows_of([*trades, Quote("A", START + 9, 1.0, 2.0), Clock(START + 10)]))
         writer.finish({})
-    done = subprocess.run([sys.executable, "-c", LOADED, path, "9"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", LOADED, path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------------------------------------ what it refuses
 
 
 def test_an_input_of_a_session_is_refused_with_what_decides_it(tmp_path: Path) -> None:
