@@ -95,8 +95,8 @@ def _streamed(options: Options, events: Sequence[Trade]) -> list[Number]:
     path = options.folder / "large.parquet"
     copies = options.sized(*COPIES)
     write_copies(path, events, copies)
-    cold = _decided(path, cold=not options.quick, folder=options.folder)
-    runs = [_decided(path, cold=False, folder=options.folder) for _ in range(options.sized(2, 1))]
+    kept = options.sized(options.folder / "kept", None)
+    cold, *runs = (_decided(path, kept) for _ in range(options.sized(3, 2)))
     best = min(runs, key=lambda run: run.cpu_s)
     millions = best.ticks / 1e6
     note = f"{millions:g} M ticks from Parquet, {best.trades} trades, imports and all"
@@ -148,9 +148,12 @@ print(msgspec.json.encode(told).decode())
 """
 
 
-def _decided(path: Path, *, cold: bool, folder: Path) -> _Streamed:
-    """Decide a tape in a process of its own; a cold one has no code that was kept."""
-    cache = {"NUMBA_CACHE_DIR": str(folder / "cold")} if cold else {}
+def _decided(path: Path, kept: Path | None) -> _Streamed:
+    """Decide a tape in a process of its own; `kept` has the code that was compiled so, None: where it is kept anyway.
+
+    The first process that is given a folder compiles, and holds what that takes; those after it find all they need.
+    """
+    cache = {"NUMBA_CACHE_DIR": str(kept)} if kept is not None else {}
     command = [sys.executable, "-c", _CHILD, str(path)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | cache, capture_output=True, check=True)
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=_Streamed)

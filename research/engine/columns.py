@@ -138,14 +138,30 @@ def _parquet(path: Path, progress: Progress) -> Iterator[Columns]:
 
 def _of_batch(batch: Any, symbols: Sequence[str]) -> Columns:
     """Return the rows of a batch, all of them if each is sound."""
-    kind, ts, price, size, bid, ask = (
-        batch.column(name).to_numpy(zero_copy_only=False) for name in ("kind", "ts", "price", "size", "bid", "ask")
-    )
-    codes = batch.column("symbol").indices
-    symbol = (codes.fill_null(-1) if codes.null_count else codes).to_numpy(zero_copy_only=False)
+    kind, ts = numbers(batch.column("kind"), -1), numbers(batch.column("ts"), 0)
+    symbol = numbers(batch.column("symbol").indices, -1)
+    price, size, bid, ask = (numbers(batch.column(name), np.nan) for name in ("price", "size", "bid", "ask"))
     nameless = symbols.index("") if "" in symbols else -1
     columns = Columns(kind, symbol, ts, price, size, bid, ask, symbols)
     return columns if are_sound(kind, symbol, ts, price, size, nameless) else _sound_of(batch, columns, nameless)
+
+
+def numbers(column: Any, missing: float) -> Any:
+    """Return the numbers of a column of pyarrow, read-only, with `missing` for those that are null.
+
+    What `to_numpy` does, which would load pandas where it is installed: 33 MB, and 0.1 s.
+    """
+    kind, count = np.dtype(column.type.to_pandas_dtype()), len(column)
+    if column.null_count == count:
+        found = np.full(count, missing, kind)
+    else:
+        valid, values = column.buffers()
+        found = np.frombuffer(values, kind, count, column.offset * kind.itemsize)
+        if column.null_count:
+            bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=column.offset + count, bitorder="little")
+            found = np.where(bits[column.offset :], found, kind.type(missing))
+    found.flags.writeable = False  # as what is null nowhere: compiled code is for the one or the other
+    return found
 
 
 def _sound_of(batch: Any, columns: Columns, nameless: int) -> Columns:

@@ -27,12 +27,14 @@ from pipeline.operators.signals.bursts import NEVER_TOGETHER as TOGETHER_NEVER
 from pipeline.probe import BurstEnded, Probe
 from pipeline.strategy import Strategies, Strategy, StrategySettings, momentum_burst
 from research.engine.chain import ENDED, NEVER_TOGETHER, NOT_BLOCKED, Follower, Mark, Rules
+from research.engine.columns import numbers
 from research.engine.port import CannotDecide
 from service import strategies
 from service.recorded import columnar, replay as replaying, tapes
 from service.settings import Settings
 
 _LATEST = 1 << 62  # ns; a window's beginning is reckoned in 64 bits
+_MISSING = {"ts": 0, "price": np.nan, "size": np.nan}  # what stands for a null, and is not sound
 _PLAIN = (Trade, Quote, Clock, Refused, Prints)
 """Inputs that touch no strategy's subscription."""
 
@@ -131,22 +133,27 @@ def _of_events(events: list[Input]) -> Ticks:
 
 def _of_rows(rows: Any) -> Ticks | None:
     """Return the trades of rows; None for a batch that has to be looked at event by event."""
-    kind = rows.column("kind").to_numpy()
+    kind = numbers(rows.column("kind"), -1)
     if (kind > columnar.CLOCK).any() or (kind < columnar.TRADE).any():
         return None
-    trades = rows.filter(pa.array(kind == columnar.TRADE)) if kind.any() else rows
+    trades = rows.filter(_mask(kind == columnar.TRADE)) if kind.any() else rows
     symbol = trades.column("symbol")
     names = symbol.dictionary.to_pylist()
     if symbol.null_count or "" in names:
         return None
-    ts, price, size = (trades.column(name).to_numpy(zero_copy_only=False) for name in ("ts", "price", "size"))
+    ts, price, size = (numbers(trades.column(name), missing) for name, missing in _MISSING.items())
     # A value that is no number is the least and the most of its column, and no comparison holds for it.
     sound = not len(ts) or (
         (ts.min() > 0 and ts.max() <= _LATEST)
         and (price.min() > 0 and price.max() < np.inf)
         and (size.min() >= 0 and size.max() < np.inf)
     )
-    return (names, symbol.indices.to_numpy(), ts, price, size) if sound else None
+    return (names, numbers(symbol.indices, -1), ts, price, size) if sound else None
+
+
+def _mask(which: Any) -> Any:
+    """Return what to filter rows by; `pyarrow.array` would load pandas, where it is installed."""
+    return pa.Array.from_buffers(pa.bool_(), len(which), [None, pa.py_buffer(np.packbits(which, bitorder="little"))])
 
 
 def _conditions_of(settings: StrategySettings) -> tuple[Condition, ...]:

@@ -18,6 +18,7 @@ from research.engine.facts import TapeFacts
 from research.engine.machine import BeyondReckoning
 from research.engine.port import CannotDecide
 from research.engine.sharing import REASONS, Funnel, Result, SharedTape, Trades, can_share, decide_many
+from service.recorded import columnar
 from service.recorded.tapes import files_of
 from service.settings import Settings
 
@@ -103,6 +104,8 @@ def _held(tape: Path) -> SharedTape | None:
 
 
 def _read(tape: Path) -> SharedTape | None:
+    if columnar.is_columnar(tape) and columnar.info(tape).rows > MOST_ROWS:
+        return None  # before 200 MB of it are held in vain
     batches: list[Columns] = []
     for batch in columns.read(tape):
         batches.append(batch)

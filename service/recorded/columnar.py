@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import repeat
+from itertools import accumulate, repeat
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -188,16 +189,22 @@ class _NoTape(UserError):
 def _arrow() -> Any:
     with needed("tapes in Parquet need", "parquet"):
         import pyarrow
-        import pyarrow.compute
         import pyarrow.parquet
     return pyarrow
+
+
+def _compute() -> Any:
+    """Return the functions on arrays, which take 9 MB: who reads the columns of a tape alone needs none of them."""
+    with needed("tapes in Parquet need", "parquet"):
+        import pyarrow.compute
+    return pyarrow.compute
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     pa = _arrow()
     try:
-        file = pa.parquet.ParquetFile(path, buffer_size=_READ, page_checksum_verification=True)
+        file = pa.parquet.ParquetFile(path, buffer_size=_READ, pre_buffer=False, page_checksum_verification=True)
     except FileNotFoundError:
         raise UserError(f"there is no tape {path}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -244,9 +251,8 @@ def _info(path: Path, file: Any) -> TapeInfo:
 
 def _read(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Give batches, each with the bytes of the file that were read up to it."""
-    pa = _arrow()
     with _opened(path) as file:
-        symbols = pa.array(_info(path, file).symbols, pa.string())
+        symbols = _strings(_info(path, file).symbols)
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         if columns is not None and (unknown := set(columns) - set(schema().names)):
             raise ValueError(f"a tape has no column {', '.join(sorted(unknown))}")
@@ -264,6 +270,20 @@ def _read(path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[tupl
                     path.stat().st_size if last else (before + size * done // max(1, group.num_rows)),
                 )
             before += size
+
+
+def _strings(texts: Sequence[str]) -> pa.StringArray:
+    """Return texts as an array; `pyarrow.array` would load pandas, where it is installed, and 33 MB with it."""
+    pa = _arrow()
+    coded = [text.encode() for text in texts]
+    ends = array("i", accumulate(map(len, coded), initial=0))
+    return pa.StringArray.from_buffers(len(coded), pa.py_buffer(ends), pa.py_buffer(b"".join(coded)))
+
+
+def _constant(kind: pa.DataType, value: array[Any] | bytes) -> pa.Scalar:
+    """Return a value as functions on arrays take it: of a value of Python they make one that loads pandas, too."""
+    pa = _arrow()
+    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(value)])[0]
 
 
 def _filled(group: Any, wanted: Sequence[str]) -> list[str]:
@@ -296,7 +316,7 @@ def _whole(batch: pa.RecordBatch, wanted: Sequence[str], symbols: pa.Array) -> p
         else:
             array = batch.column(at)
             if name == "symbol" and not array.dictionary.equals(symbols):
-                codes = pa.compute.index_in(array.dictionary, symbols).take(array.indices)
+                codes = _compute().index_in(array.dictionary, symbols).take(array.indices)
                 array = pa.DictionaryArray.from_arrays(codes, symbols)
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=list(wanted))
@@ -306,7 +326,12 @@ class _Events:
     """Makes events of rows."""
 
     def __init__(self) -> None:
-        self._pc = _arrow().compute
+        arrow, self._pc = _arrow(), _compute()
+        self._zero = _constant(arrow.float64(), array("d", [0]))
+        self._no_number = arrow.nulls(1, arrow.float64())[0]
+        self._no_time = _constant(arrow.int64(), array("q", [0]))
+        self._no_text = _strings([""])[0]
+        self._false = _constant(arrow.bool_(), b"\0")
         # As the lines of a tape in JSON are read: whatever may be fed may stand there.
         self._line = JsonLines[Input](Input).line
         self._makers: dict[int, Callable[[pa.RecordBatch], Sequence[Input | None]]] = {
@@ -319,11 +344,12 @@ class _Events:
     def __call__(self, batch: pa.RecordBatch) -> list[Input]:
         """Return the events of a batch, those left out that no tape may have."""
         column = batch.column("kind")
-        kinds = self._pc.unique(column).to_pylist()
-        if kinds == [TRADE]:  # by far the most common
+        kinds = {kind.as_py(): kind for kind in self._pc.unique(column)}
+        if kinds.keys() == {TRADE}:  # by far the most common
             return self._trades(batch)
         given = {
-            kind: iter(self._makers.get(kind, _nothing)(batch.filter(self._pc.equal(column, kind)))) for kind in kinds
+            kind: iter(self._makers.get(kind, _nothing)(batch.filter(self._pc.equal(column, each))))
+            for kind, each in kinds.items()
         }
         made = map(next, map(given.__getitem__, column.to_pylist()))
         return [event for event in made if event is not None]
@@ -341,23 +367,24 @@ class _Events:
         """Return which rows are no sound trades."""
         pc = self._pc
         price, size = rows.column("price"), rows.column("size")
-        sound = pc.and_(pc.greater(price, 0.0), pc.is_finite(price))
-        sound = pc.and_(sound, pc.and_(pc.greater_equal(size, 0.0), pc.is_finite(size)))
-        sound = pc.fill_null(pc.and_(sound, self._named(rows)), False)
+        sound = pc.and_(pc.greater(price, self._zero), pc.is_finite(price))
+        sound = pc.and_(sound, pc.and_(pc.greater_equal(size, self._zero), pc.is_finite(size)))
+        sound = pc.fill_null(pc.and_(sound, self._named(rows)), self._false)
         return [] if pc.all(sound).as_py() is not False else [at for at, is_ in enumerate(sound.to_pylist()) if not is_]
 
     def _named(self, rows: pa.RecordBatch) -> pa.Array:
         """Return which rows have a symbol and a time."""
         pc, symbol = self._pc, rows.column("symbol")
-        named = pc.and_(pc.greater(rows.column("ts"), 0), symbol.is_valid())
+        named = pc.and_(pc.greater(rows.column("ts"), self._no_time), symbol.is_valid())
         if "" in symbol.dictionary.to_pylist():
-            named = pc.and_(named, pc.fill_null(pc.not_equal(symbol.cast("string"), ""), False))
+            told = pc.not_equal(symbol.cast("string"), self._no_text)
+            named = pc.and_(named, pc.fill_null(told, self._false))
         return named
 
     def _quotes(self, rows: pa.RecordBatch) -> list[Input | None]:
         pc = self._pc
         # A quote without sound sides is not taken, but its time counts: 0 is never a bid.
-        sides = (pc.fill_null(self._finite(rows.column(name)), 0.0).to_pylist() for name in ("bid", "ask"))
+        sides = (pc.fill_null(self._finite(rows.column(name)), self._zero).to_pylist() for name in ("bid", "ask"))
         sizes = (self._numbers(rows.column(name)) for name in ("bid_size", "ask_size"))
         made: list[Input | None] = list(map(Quote, self._symbols(rows), rows.column("ts").to_pylist(), *sides, *sizes))
         named = self._named(rows)
@@ -383,7 +410,7 @@ class _Events:
     def _finite(self, column: pa.Array) -> pa.Array:
         finite = self._pc.is_finite(column)
         if self._pc.all(finite).as_py() is False:
-            return self._pc.if_else(finite, column, None)
+            return self._pc.if_else(finite, column, self._no_number)
         return column
 
     def _symbols(self, rows: pa.RecordBatch) -> Iterable[str]:
@@ -544,7 +571,7 @@ class TapeWriter:
             column = column.cast("string").dictionary_encode()
         chunks = []
         for chunk in column.chunks:
-            used = self._pa.compute.unique(chunk.indices.drop_null()).to_pylist()
+            used = _compute().unique(chunk.indices.drop_null()).to_pylist()
             names = chunk.dictionary.to_pylist()
             for code in used:  # in the order in which they appear
                 codes.setdefault(names[code], len(codes))
@@ -553,7 +580,7 @@ class TapeWriter:
         return pa.chunked_array(chunks, pa.int32())
 
     def _count(self, table: Any) -> None:
-        pc = self._pa.compute
+        pc = _compute()
         for entry in pc.value_counts(table.column("kind")).to_pylist():
             if entry["values"] not in self._counts:
                 raise ValueError(f"a row of a tape has the kind {entry['values']}: there are 0, 1, 2 and 9")

@@ -220,6 +220,13 @@ def test_the_same_symbol_has_the_same_index_in_every_batch(tmp_path: Path, monke
     assert [event.symbol for event in events(path) if isinstance(event, Trade)] == names
 
 
+@pytest.mark.parametrize("symbols", [[], ["A"], ["BRK.B", "", "Ä", "日本", "🙂X"]])
+def test_symbols_are_an_array_of_what_they_are(symbols: list[str]) -> None:
+    found = columnar._strings(symbols)
+    found.validate(full=True)
+    assert found.to_pylist() == symbols
+
+
 def test_values_that_no_tape_may_have_are_refused_where_they_are_read(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
     bad = [(0.0, 1.0), (-1.0, 1.0), (nan, 1.0), (inf, 1.0), (None, 1.0), (1.0, nan), (1.0, -1.0), (1.0, None)]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings as examples, strategies as st
 
 from actors.brokers.simulated import price_after
 from actors.engine.core import Core, CoreSettings, Input
 from microbot.testing.hypothesis import tapes as any_tape
-from pipeline.events import SECOND, Gap, Quote, Refused, Trade
+from pipeline.events import SECOND, Clock, Gap, Quote, Refused, Trade
 from research.engine import columns, kernel, machine
 from research.engine.booking import Booking
 from research.engine.columns import Columns, Unreadable, columns_of
@@ -318,6 +321,47 @@ def test_rows_that_no_tape_may_have_are_refused_or_left_out_as_where_events_are_
     assert [type(event) for event in events].count(Refused) == 2
     settings = with_(strategy__window_size=3, strategy__volume_spike_multiplier=0, strategy__min_ticks=2)
     assert decided(columns.read(path), [settings])[0].files() == exactly([events], settings)
+
+
+@pytest.mark.parametrize("values", [[], [1, 2, 3], [None, 1, None, 2], [None, None, None, None], [*range(20), None]])
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64(), pa.float64()])
+@pytest.mark.parametrize("start", [0, 1, 3, 9])
+def test_numbers_are_those_of_the_column_wherever_it_begins(
+    values: list[int | None], kind: pa.DataType, start: int
+) -> None:
+    column = pa.array(values, kind)[start:]
+    found = columns.numbers(column, -1)
+    assert found.tolist() == [-1 if value is None else value for value in column.to_pylist()]
+    assert found.dtype == kind.to_pandas_dtype()
+    assert not found.flags.writeable
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from research.engine import compiled_chain
+from research.engine.compiled import CompiledEngine
+from service.recorded.replay import replay
+from service.settings import Settings
+path, settings = Path(sys.argv[1]), Settings()
+[found] = CompiledEngine().decide(path, [settings])
+assert "pyarrow.compute" not in sys.modules
+assert found.summary == replay(path, settings) == compiled_chain.replay(path, settings)
+assert found.summary["ticks"] == 9, found.summary
+assert "pandas" not in sys.modules
+import pandas, pyarrow
+assert isinstance(pyarrow.table({"a": [1]}).to_pandas(), pandas.DataFrame)
+"""
+
+
+def test_a_tape_in_parquet_is_decided_without_loading_what_only_others_need(tmp_path: Path) -> None:
+    path = tmp_path / "tape.parquet"
+    trades = [Trade("A", START + at, 1.5, 1.0, 1.0 if at % 2 else None, 2.0 if at % 2 else None) for at in range(9)]
+    with columnar.TapeWriter(path, columnar.TapeInfo()) as writer:
+        writer.write(columnar.rows_of([*trades, Quote("A", START + 9, 1.0, 2.0), Clock(START + 10)]))
+        writer.finish({})
+    done = subprocess.run([sys.executable, "-c", LOADED, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # ------------------------------------------------------------------------------------------------ what it refuses

@@ -198,7 +198,14 @@ def test_batches_of_market_data_alone_are_followed_as_columns(tmp_path: Path) ->
 def test_values_that_no_tape_may_have_are_refused_there_too(tmp_path: Path) -> None:
     """In whichever column one stands, and wherever in the batch."""
     good = {"kind": 0, "symbol": "A", "ts": START, "price": 100.0, "size": 5.0}
-    for changed in ({"price": float("nan")}, {"price": 0.0}, {"size": float("inf")}, {"ts": 0}, {"symbol": None}):
+    for changed in (
+        {"price": float("nan")},
+        {"price": 0.0},
+        {"size": float("inf")},
+        {"size": None},
+        {"ts": 0},
+        {"symbol": None},
+    ):
         rows = [good, good | changed, good | {"ts": START + 1}, good | {"ts": START - 1}]
         path = tmp_path / "t.parquet"
         of_table(path, **{name: [row[name] for row in rows] for name in good})

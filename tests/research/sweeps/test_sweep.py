@@ -18,6 +18,7 @@ from research.sweeps.space import space_of
 from research.sweeps.sweep import Answer, Question, Refused, Sweep
 from service import settings as settings_
 from service.errors import UserError
+from service.recorded import columnar
 from service.recorded.replay import replay
 from service.settings import Settings
 from tests.support.market import tape
@@ -322,6 +323,22 @@ def test_a_long_tape_is_streamed_and_gives_the_same(day: Path, tmp_path: Path, m
     many._tapes.clear()
     held, streamed = (pq.read_table(tmp_path / folder / "trades.parquet") for folder in ("held", "streamed"))
     assert held.equals(streamed)
+
+
+def test_of_a_long_tape_in_columns_no_row_is_held_before_it_is_streamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = pytest.importorskip("research.engine.many")
+    path, rows = tmp_path / "t.parquet", columnar.rows_of(seeded_tape(3, 300))
+    with columnar.TapeWriter(path, columnar.TapeInfo()) as writer:
+        writer.write(rows)
+        writer.finish({})
+    with monkeypatch.context() as patched:
+        patched.setattr(many, "MOST_ROWS", len(rows) - 1)
+        patched.setattr(many.columns, "read", lambda _: pytest.fail("the tape is read"))
+        assert many._read(path) is None
+    monkeypatch.setattr(many, "MOST_ROWS", len(rows))
+    assert len(many._read(path).facts.columns) == len(rows)
 
 
 def session(path: Path, **said: object) -> Path:
