@@ -66,7 +66,7 @@ from web.messages import (
 )
 from web.notices import Notice, notice_of
 from web.recent import Recent
-from web.shapes import number, summary_data, trade_data
+from web.shapes import metrics_data, number, summary_data, trade_data
 from web.symbol_view import BARS_TOLD, SymbolView
 from web.symbol_views import SymbolViews
 from web.why import Known, why
@@ -182,10 +182,9 @@ class ReadModel:
 
         Of symbols that are not among those looked at there is no more than a list shows; None looks at all.
         """
-        heard = self.heard
         symbols = {
             view.name: (view.snapshot() if look is None or view.name in look else view.brief())
-            | view.moment(self._now, heard)
+            | view.moment(self._now, self.heard)
             for view in self._symbols
         }
         return {
@@ -261,18 +260,11 @@ class ReadModel:
         return told | {"stale": dict(self._stale), "age_s": self.heard.feed_s}
 
     def _metrics_data(self) -> dict[str, Any]:
-        seen = self._metrics
-        return {
+        return metrics_data(self._metrics, self._own_queues) | {
             "now": self._now,
             "metrics": self._summary,
-            "refusals": dict(seen.refusals) if seen else {},
-            "queues": dict(seen.queues) if seen else {},
-            "bounded": [*(seen.bounded if seen else ()), *self._own_queues],
             "chains": {view.name: view.chain for view in self._symbols},
             "windows": {view.name: view.window_s for view in self._symbols if view.window_s},
-            "locks": dict(seen.locks) if seen else {},
-            "symbols_halted": dict(seen.symbols_halted) if seen else {},
-            "execution": seen.execution if seen else {},
         }
 
     def _common_metrics(self) -> dict[str, Any]:
@@ -325,8 +317,7 @@ class ReadModel:
         self._changed.add("snapshot")
 
     def _symbol_recalled(self, message: SymbolRecalled) -> None:
-        view = self._symbols.of(message.symbol)
-        if view is None:
+        if (view := self._symbols.of(message.symbol)) is None:
             return
         view.recall(message)
         if view.last is not None:
@@ -344,8 +335,7 @@ class ReadModel:
         self._worth_since = min(self._worth_since, self.worth.see(message))
 
     def _ticks_seen(self, message: TicksSeen) -> None:
-        view = self._symbols.of(message.symbol)
-        if view is None:
+        if (view := self._symbols.of(message.symbol)) is None:
             return
         view.see(message)
         if view.last is not None:
@@ -394,8 +384,7 @@ class ReadModel:
         no_entry = seen.no_entry.get(view.name) if seen is not None else None
         state = self._running, self._state["state"], self._state["reason"], self._feed, view.chain
         found = why(Known(*state, no_entry, position, view.seen_gauges, view.ticks_seen, self._now))
-        is_due = view.why is None or found.code != view.why.code or self._reports % _REPORTS_A_SENTENCE == 0
-        if is_due:
+        if view.why is None or found.code != view.why.code or self._reports % _REPORTS_A_SENTENCE == 0:
             view.see_why(found)
 
     def _burst_blocked(self, message: BurstBlocked) -> None:
@@ -443,10 +432,11 @@ class ReadModel:
         self._changed.add("feed")
         if not message.stale:
             self._stale.pop(message.symbol, None)
-            self._noticed(message)
-        elif self._symbols.of(message.symbol) is not None:
+        elif self._symbols.of(message.symbol) is None:
+            return
+        else:
             self._stale[message.symbol] = message.reason
-            self._noticed(message)
+        self._noticed(message)
 
     def _chain_late(self, message: ChainLate) -> None:
         self._noticed(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 
 from actors.messages import PositionClosed, SignalRaised
 from actors.portfolio.lines import SignalLine, TradeLine
+from web.messages import MetricsSeen, QueueSeen
 from web.readings import reading_data
 
 FUNNEL = ("ticks", "ready", "bursts", "signals", "approved", "filled", "trades")
@@ -28,6 +30,13 @@ def number(value: Any) -> Any:
         return float(value) if isinstance(value, str | Decimal) else value
     except ValueError:
         return value
+
+
+def metrics_data(seen: MetricsSeen | None, own_queues: Sequence[QueueSeen]) -> dict[str, Any]:
+    """Return what the newest metrics tell beside the summary; `own_queues` are of the web process itself."""
+    told = ("refusals", "queues", "locks", "symbols_halted", "execution")
+    data = {name: dict(getattr(seen, name)) if seen is not None else {} for name in told}
+    return data | {"bounded": [*(seen.bounded if seen is not None else ()), *own_queues]}
 
 
 def summary_data(told: dict[str, object]) -> dict[str, Any]:
