@@ -22,7 +22,7 @@ from actors.messages import SHUTDOWN, Command, MarketHours
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import place, web_secret
-from service.errors import UserError
+from service.errors import NotNow, UserError
 from service.figures import money
 from service.live.brokerage import still_open
 from service.live.children import LAST_NOTICE_S, SHUTDOWN_S, WebProcess
@@ -174,7 +174,8 @@ class Runtime:
     async def _start_web(self, stack: AsyncExitStack) -> None:
         await self.ground.processes.start(stack, "web", self.web, vital=False)
         if self.web.refused:
-            raise UserError(f"the dashboard cannot start: {self.web.refused}")
+            why = f"the dashboard cannot start: {self.web.refused}"
+            raise NotNow(why) if self.web.may_pass else UserError(why)
         settings, options = self.parts.plan.settings.web, self.parts.plan.options
         where = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{settings.scheme}://{where}:{self.web.port}{settings.base}"

@@ -81,7 +81,7 @@ def test_a_bot_runs_without_what_only_posix_has(tmp_path: Path, windows: dict[st
         halted = microbot("halt", cwd=folder, **windows)
         assert halted.stdout.startswith("halt: "), halted.stderr
         bot.until(lambda state: state["state"]["state"] == "HALTED")
-        assert microbot("run", cwd=folder, **windows).returncode == 2  # one bot a folder
+        assert microbot("run", cwd=folder, **windows).returncode == 1  # one bot a folder
         bot.process.terminate()
         assert bot.process.wait(PATIENCE_S) == 0
     listed = microbot("sessions", "--json", cwd=folder, **windows)

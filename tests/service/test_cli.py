@@ -69,9 +69,9 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def assert_one_line(outcome: Outcome, *words: object) -> None:
+def assert_one_line(outcome: Outcome, *words: object, code: int = 2) -> None:
     """Exit code 2, and one line that says what is wrong."""
-    assert outcome.code == 2
+    assert outcome.code == code
     assert outcome.out == ""
     assert outcome.err.startswith("microbot: ")
     assert outcome.err.count("\n") == 1
@@ -255,7 +255,7 @@ def test_a_port_that_is_taken_is_said_once_before_there_is_a_run(option: str, ru
         ports = {"--port": 0, "--exchange-port": 0} | {option: other.getsockname()[1]}
         folders = ("--log-dir", tmp_path / "logs", "--data-dir", tmp_path / "data")
         outcome = run("run", *folders, *(word for pair in ports.items() for word in pair))
-    assert_one_line(outcome, "cannot start", "is in use already", option)
+    assert_one_line(outcome, "cannot start", "is in use already", option, code=1)  # it may be free at the next start
     assert outcome.err.count("in use") == 1
     assert (tmp_path / "logs" / "microbot.jsonl").read_text() == ""
 
