@@ -16,6 +16,7 @@ from service import figures, outlet
 from service.data_folder import running
 from service.doctor.bot import ask, is_there
 from service.exit_codes import ExitCode
+from service.version import VERSION
 from service.visible import visible, visible_json
 
 _LAST_TRADE = "/api/trades?scope=all&limit=1"
@@ -48,6 +49,7 @@ class Status(msgspec.Struct, frozen=True):
     trades: int | None = None  # since the bot started
     last_trade: dict[str, Any] | None = None  # of any session in this account
     strategies: dict[str, str] = {}  # how each symbol's strategy runs
+    execution: dict[str, Any] = {}  # how orders fare: latency and slippage of all and by symbol (docs/BROKER.md)
     timezone: str = "UTC"
 
 
@@ -66,8 +68,11 @@ def look(data_dir: Path, now_ns: int) -> Status:
         return Status(verdict.code, False, verdict.why, running=claimed, data_dir=str(data_dir))
     health = ask(data_dir, published, "/healthz") if published.dashboard else None
     state = (ask(data_dir, published, "/api/state") or {}) if health is not None else {}
-    verdict = judge(published, health, state)
-    known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}) if state.get("session") else {}
+    try:
+        verdict = judge(published, health, state)
+        known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}) if state.get("session") else {}
+    except (KeyError, TypeError, AttributeError):  # of a bot that was started before an update, most likely
+        verdict, known = Verdict(ExitCode.SILENT, _unreadable(published)), {}
     return Status(
         code=verdict.code,
         well=verdict.code is ExitCode.DONE,
@@ -88,6 +93,11 @@ def _without_bot(*, claimed: bool, killed: running.Running | None, data_dir: Pat
     if killed is not None:
         return Verdict(ExitCode.NO_BOT, f"no bot runs on {data_dir}: that of process {killed.pid} was killed")
     return Verdict(ExitCode.NO_BOT, f"no bot runs on {data_dir}")
+
+
+def _unreadable(published: running.Running) -> str:
+    who = f"version {published.version}" if published.version else "a version"
+    return f"the bot is of {who}, and this microbot ({VERSION}) cannot read what it answers: start the bot again"
 
 
 def judge(published: running.Running, health: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Verdict:
@@ -135,6 +145,7 @@ def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
         "trades": metrics["trades"],
         "last_trade": next(iter(last.get("rows", ())), None),
         "strategies": {name: view["chain"] for name, view in symbols.items()},
+        "execution": state.get("execution") or {},
         "timezone": str(session["settings"].get("risk", {}).get("timezone", "UTC")),
     }
 

@@ -65,6 +65,17 @@ def asked(folder: Path) -> tuple[int, dict[str, Any]]:
     return answer.returncode, json.loads(answer.stdout)
 
 
+def test_a_bot_whose_answers_cannot_be_read_is_said_to_be_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "ask", lambda _folder, _bot, path: WELL if path == "/healthz" else state())
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        found = status.look(tmp_path, 0)  # `state` lacks the metrics, among others
+    assert (found.code, found.running, found.state) == (ExitCode.SILENT, True, "")
+    assert "cannot read what it answers" in found.why
+
+
 def test_a_folder_without_a_bot_is_said_plainly(tmp_path: Path) -> None:
     answer = microbot("status", "--text", cwd=tmp_path)
     assert answer.returncode == ExitCode.NO_BOT
@@ -93,6 +104,8 @@ def test_a_bot_at_a_broker_tells_all_and_its_halt_its_lost_feed_and_its_end_are_
         assert found["uptime_s"] > 0
         assert found["last_trade"]["symbol"] == "AAPL"
         assert found["daily_pnl"] != 0
+        assert found["execution"]["all"]["slippage_bps"]["count"] > 0
+        assert "AAPL" in found["execution"]["symbols"]
         bot.command("halt")
         assert asked(tmp_path)[0] == ExitCode.HALTED
         bot.command("resume")
