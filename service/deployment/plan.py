@@ -20,7 +20,6 @@ class Plan(msgspec.Struct, frozen=True):
     folder: Path  # where it runs: strategies and settings files are looked for there
     data_dir: Path
     log_dir: Path
-    writes: tuple[Path, ...] = ()  # other folders that it writes to
     env_file: Path | None = None  # with the keys; None: `NAME.env` in the folder, if it is there
     watchdog_s: float = 30.0
     user: str | None = None  # that a system's service runs as; None: whose service manager starts it
