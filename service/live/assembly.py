@@ -145,7 +145,7 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
     key, _, secret = settings.keys[0].partition(":")
     url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
     options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
-    return msgspec.structs.replace(plan, options=options, environment={KEY: key, SECRET: secret})
+    return msgspec.structs.replace(plan, options=options, environment={**plan.environment, KEY: key, SECRET: secret})
 
 
 def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) -> Runtime:
@@ -173,7 +173,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     manager = manager_of(
         os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=isinstance(source.feed, WebSocketFeed)
     )
-    notify = resolved(settings.notify, os.environ)
+    notify = resolved(settings.notify, plan.environment)
     notices = Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
     told = [each.note_fact for each in (manager, notices) if each is not None]
     session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, told)

@@ -104,6 +104,18 @@ def test_bad_input_is_one_line_without_a_traceback() -> None:
     assert_one_line(in_a_process("replay", "nowhere.jsonl"), "there is no tape nowhere.jsonl")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no folder that somebody is in goes there")
+def test_in_a_folder_that_is_gone_each_command_is_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    for command in (["status"], ["demo"], ["replay", DAY]):
+        assert_one_line(run(*command), "is gone")
+
+
 def test_the_environment_reaches_the_settings() -> None:
     outcome = in_a_process("replay", DAY, MICROBOT_RISK__STARTING_EQUITY="500")
     assert json.loads(outcome.out)["equity"] == 500.05
