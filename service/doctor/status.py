@@ -70,7 +70,8 @@ def look(data_dir: Path, now_ns: int) -> Status:
     state = (ask(data_dir, published, "/api/state") or {}) if health is not None else {}
     try:
         verdict = judge(published, health, state)
-        known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}) if state.get("session") else {}
+        silent_s = float((health or {}).get("last_message_age_s") or 0.0)
+        known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}, silent_s) if state.get("session") else {}
     except (KeyError, TypeError, AttributeError):  # of a bot that was started before an update, most likely
         verdict, known = Verdict(ExitCode.SILENT, _unreadable(published)), {}
     return Status(
@@ -126,8 +127,8 @@ def judge(published: running.Running, health: Mapping[str, Any] | None, state: M
     return Verdict(ExitCode.DONE, trading["state"] + (f": {trading['reason']}" if trading["reason"] else ""))
 
 
-def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a status says beyond the verdict."""
+def _known(state: Mapping[str, Any], last: Mapping[str, Any], silent_s: float) -> dict[str, Any]:
+    """Return what a status says beyond the verdict; ages in `state` are of when the bot said them, `silent_s` ago."""
     session, trading, feed, metrics = (state[name] for name in ("session", "state", "feed", "metrics"))
     positions, symbols = state["positions"], state["symbols"]
     return {
@@ -135,9 +136,9 @@ def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
         "paper": session["paper"],
         "state": trading["state"],
         "reason": trading["reason"],
-        "feed": {name: feed[name] for name in ("state", "reason", "age_s")},
+        "feed": {"state": feed["state"], "reason": feed["reason"], "age_s": _older(feed["age_s"], silent_s)},
         "broker": state.get("broker"),
-        "last_tick_age_s": min(_ages(symbols.values()), default=None),
+        "last_tick_age_s": _older(min(_ages(symbols.values()), default=None), silent_s),
         "positions": tuple(positions),
         "open_profit": sum(position["open_profit"] for position in positions),
         "daily_pnl": metrics["daily_pnl"],
@@ -148,6 +149,10 @@ def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
         "execution": state.get("execution") or {},
         "timezone": str(session["settings"].get("risk", {}).get("timezone", "UTC")),
     }
+
+
+def _older(age_s: float | None, by_s: float) -> float | None:
+    return None if age_s is None else age_s + by_s
 
 
 def _ages(views: Iterable[Mapping[str, Any]]) -> Iterator[float]:

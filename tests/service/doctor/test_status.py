@@ -76,6 +76,22 @@ def test_a_bot_whose_answers_cannot_be_read_is_said_to_be_of_another_version(
     assert "cannot read what it answers" in found.why
 
 
+def test_what_a_bot_said_a_while_ago_is_as_much_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = state() | {
+        "session": {"venue": "test", "paper": True, "settings": {}},
+        "feed": {"state": "LIVE", "reason": "", "age_s": 60.0},
+        "symbols": {"A": {"chain": "RUNNING", "age_s": 0.5}, "B": {"chain": "RUNNING", "age_s": None}},
+        "positions": [],
+        "metrics": {"daily_pnl": 0.0, "equity": 1.0, "trades": 0},
+    }
+    silent = {"ok": True, "last_message_age_s": 4.0}  # not long enough to be called stuck
+    monkeypatch.setattr(status, "ask", lambda _folder, _bot, path: silent if path == "/healthz" else whole)
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        found = status.look(tmp_path, 0)
+    assert (found.last_tick_age_s, found.feed["age_s"]) == (4.5, 64.0)
+
+
 def test_a_folder_without_a_bot_is_said_plainly(tmp_path: Path) -> None:
     answer = microbot("status", "--text", cwd=tmp_path)
     assert answer.returncode == ExitCode.NO_BOT
