@@ -65,7 +65,7 @@ from service.live.reception import Reception
 from service.live.reload import SourceWatch, SourceWatchThread, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
-from service.live.service_manager import manager_of
+from service.live.service_manager import ServiceManager, manager_of
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
@@ -170,11 +170,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage, in_force)
     too_slow: deque[StrategySlow] = deque()
     pending_removals = partial(removals, too_slow, now)
-    manager = manager_of(
-        os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=isinstance(source.feed, WebSocketFeed)
-    )
-    notify = resolved(settings.notify, plan.environment)
-    notices = Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
+    manager, notices = _watched_by(plan, ground, source)
     told = [each.note_fact for each in (manager, notices) if each is not None]
     session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, told)
 
@@ -210,6 +206,14 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         manager=manager,
         notices=notices,
     )
+
+
+def _watched_by(plan: Plan, ground: Groundwork, source: Source) -> tuple[ServiceManager | None, Notices | None]:
+    """Return the service manager that started the bot, and what tells its owner, where there are any."""
+    has_feed = isinstance(source.feed, WebSocketFeed)
+    manager = manager_of(os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=has_feed)
+    notify = resolved(plan.settings.notify, plan.environment)
+    return manager, Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
 
 
 def _web_process(
