@@ -241,8 +241,10 @@ def _say_next(plan: Plan, folder: Path, given: Given) -> None:
     if given.compose:
         terminal.say(f"next: docker compose --project-directory {quote(str(folder))} up --build --detach")
         return
-    whose = "" if given.of_system else " --user"
-    terminal.say(f"next: systemctl{whose} daemon-reload && systemctl{whose} enable --now {plan.name}")
+    systemctl = "systemctl" if given.of_system else "systemctl --user"
+    # `enable --now` would leave one that runs as it is.
+    calls = (f"{systemctl} {call}" for call in ("daemon-reload", f"enable {plan.name}", f"restart {plan.name}"))
+    terminal.say(f"next: {' && '.join(calls)}")
     if not given.of_system:
         terminal.say("and, for it to run while you are not logged in, and after a reboot: loginctl enable-linger")
     who = f"sudo -u {plan.user} " if plan.user is not None else ""

@@ -53,6 +53,8 @@ def _service(plan: Plan, *, system: bool) -> Iterator[str]:
     yield f"TimeoutStopSec={STOP_S}"
     yield "# SIGTERM is for the bot alone, which ends its own processes in order."
     yield "KillMode=mixed"
+    yield "# The bot starts its dashboard again by itself: one that had too much memory does not end the trading."
+    yield "OOMPolicy=continue"
     yield "Restart=on-failure"
     yield "RestartSec=5"
     yield "# Bad input, or a strategy that failed: a start would end likewise."
@@ -85,6 +87,7 @@ def _sandbox(plan: Plan) -> Iterator[str]:
     yield "RestrictNamespaces=yes"
     yield "CapabilityBoundingSet="
     yield "SystemCallFilter=@system-service"
+    yield "SystemCallErrorNumber=EPERM"  # a library that tries another one hears no, and is not killed
 
 
 def _install(*, system: bool) -> Iterator[str]:

@@ -66,6 +66,7 @@ def test_a_systems_unit_is_sandboxed_and_a_users_starts_where_that_is_not_allowe
     assert own["Install"]["WantedBy"] == "default.target"
     for lines in (whole["Service"], own["Service"]):
         assert (lines["NoNewPrivileges"], lines["Type"]) == ("yes", "notify")
+        assert lines["OOMPolicy"] == "continue"  # else the end of its dashboard is the end of the bot
         assert int(lines["TimeoutStopSec"]) == STOP_S
     assert not any(key.startswith(("Protect", "Private", "User")) for key in own["Service"])
 
@@ -104,7 +105,9 @@ def test_a_unit_is_written_with_this_folder_and_this_installation_and_not_over_a
     run = ("--", "--symbols", "AAPL", "--data-dir", "mine", "--log-dir=elsewhere")
     written = microbot("service", "install", "--user", "--into", "units", *run, cwd=tmp_path)
     assert written.returncode == 0, written.stderr
-    assert "systemctl --user daemon-reload" in written.stderr
+    systemctl = "systemctl --user"  # of one that runs already, as it was written before, `enable --now` changes nothing
+    calls = f"{systemctl} daemon-reload && {systemctl} enable microbot && {systemctl} restart microbot"
+    assert calls in written.stderr
     text = (tmp_path / "units" / "microbot.service").read_text()
     assert text == microbot("service", "show", "--user", *run, cwd=tmp_path).stdout
     lines = read_unit(text)["Service"]
