@@ -141,18 +141,16 @@ def find(folder: Path) -> Running | None:
     try:
         with _looking(folder):
             return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
 @contextlib.contextmanager
 def _looking(folder: Path) -> Iterator[None]:
-    """Raise UserError for what cannot be seen, as another user's: that no bot runs there would be no answer."""
+    """Raise UserError for what is another user's to see: that no bot runs there would be no answer."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError as error:
+    except PermissionError as error:
         said = f"{folder} cannot be looked at: {error.strerror}"
         raise UserError(f"{said}; ask as the user that its bot runs as, or name another --data-dir") from None
 
@@ -186,7 +184,7 @@ def is_claimed(folder: Path) -> bool:
     try:
         with _looking(folder), (folder / _LOCK).open("rb") as lock:
             return is_locked(lock.fileno())  # closing it lets go at once
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return False
 
 
