@@ -82,17 +82,19 @@ class Given:
         """Return what is to be deployed. Raises UserError for what could not run unattended."""
         from service import settings
         from service.data_folder import web_secret
+        from service.deployment import host
         from service.deployment.plan import Plan
 
         self._check()
         given = _options_of_run(self.run or [])
         _check_unattended(given)
-        folder, user = Path.cwd(), _user(self.run_as) if self.of_system else None
+        folder, user = Path.cwd(), host.user_of(self.run_as) if self.of_system else None
         if self.compose:
             _check_in_container(given, folder)
-        data_dir, logs = _folders(given["data_dir"], self.name, user)
-        defaults = settings.logs_in(logs)
-        effective = settings.load(given["config"], given["assignments"] or (), environment={}, defaults=defaults)
+        data_dir, logs = host.folders_of(given["data_dir"], self.name, user)
+        keys = self.env_file.absolute() if self.env_file is not None else folder / f"{self.name}.env"
+        variables, defaults = host.variables_in(keys), settings.logs_in(logs)
+        effective = settings.load(given["config"], given["assignments"] or (), environment=variables, defaults=defaults)
         web = effective.web
         web_secret.check(web)
         return Plan(
@@ -101,7 +103,8 @@ class Given:
             folder=folder,
             data_dir=folder / data_dir,
             log_dir=folder / (given["log_dir"] or effective.log.dir),
-            env_file=self.env_file.absolute() if self.env_file is not None else None,
+            keys=keys,
+            wants_keys=self.env_file is not None,
             watchdog_s=self.watchdog,
             user=user,
             web_port=given["port"] if given["port"] is not None else web.port,
@@ -162,6 +165,8 @@ def show(given: Given) -> None:
 @taking(Given)
 def install(given: Given, into: Into = None, force: Force = False) -> None:
     """Write the unit, or the Compose file with its Dockerfile, make the folders, and say what comes next."""
+    from service.deployment import host
+
     plan = given.plan()
     files = given.files(plan)
     usual = Path.cwd() if given.compose else _folder_of_units(os.environ, system=given.of_system)
@@ -170,49 +175,12 @@ def install(given: Given, into: Into = None, force: Force = False) -> None:
         for file in files:
             _check_not_another(folder / file.name, file.text)
     if not given.compose:
-        _prepare(plan)
+        host.prepare(plan)
     _write(files, folder)
     if given.compose:
         _copy(given.wheel, folder)
     _say_keys(plan)
     _say_next(plan, folder, given)
-
-
-def _prepare(plan: Plan) -> None:
-    """Make the folders of a unit, and see to it that its user can start it there. Raises UserError."""
-    import shutil
-
-    from service.deployment.plan import command
-
-    other = plan.user if plan.user is not None and os.geteuid() == 0 else None
-    if other is not None and not _can(other, plan.folder, *command(), "--version"):
-        raise UserError(
-            f"{other} cannot start {command()[0]} in {plan.folder}: install microbot where that user may read it, as "
-            "with `pipx install --global`, and go to a folder that it may read"
-        )
-    for wanted in (plan.data_dir, plan.log_dir):
-        with writing(wanted):
-            is_new = not wanted.exists()
-            make_folder(wanted)
-            if other is not None and is_new:  # any other belongs to whom it belongs
-                wanted.chmod(0o700)
-                shutil.chown(wanted, user=other)
-        if other is not None and not _can(other, plan.folder, "test", "-w", str(wanted)):
-            raise UserError(f"{other} cannot write to {wanted}: give that user the folder, or name another one")
-
-
-def _can(user: str, folder: Path, *words: str) -> bool:
-    """Whether a command that another user gives in a folder succeeds; for root to ask."""
-    import pwd
-    import subprocess
-
-    entry = pwd.getpwnam(user)
-    groups = os.getgrouplist(user, entry.pw_gid)
-    whose: dict[str, Any] = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
-    try:
-        return subprocess.run(words, cwd=folder, **whose, capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
 
 
 def _write(files: list[_File], folder: Path) -> None:
@@ -254,20 +222,19 @@ def _say_next(plan: Plan, folder: Path, given: Given) -> None:
 def _say_keys(plan: Plan) -> None:
     """Say what is missing in the file of keys: what only this terminal's environment has, the service has not."""
     from service.cli import terminal
+    from service.deployment.host import variables_in
     from service.notify_settings import URLS
     from service.private_files import is_private
     from service.venues import KEY, SECRET
 
-    there = set()
-    try:
-        there = {line.partition("=")[0].strip() for line in plan.keys.read_text("utf-8", "replace").splitlines()}
-        if not is_private(plan.keys):
-            terminal.say(f"{plan.keys} can be read by others: `chmod 600` it, and let it belong to the service's user")
-    except OSError:
+    there = variables_in(plan.keys)
+    if not plan.keys.exists():
         if "alpaca" in plan.run:
             terminal.say(f"still missing: {plan.keys}, with lines {KEY}=... and {SECRET}=...")
+    elif not is_private(plan.keys):
+        terminal.say(f"{plan.keys} can be read by others: `chmod 600` it, and let it belong to the service's user")
     ours = (name for name in os.environ if re.fullmatch(rf"MICROBOT_[A-Z]+__\w+|{URLS}|{KEY}|{SECRET}", name))
-    if left := sorted(set(ours) - there):
+    if left := sorted(set(ours) - there.keys()):
         terminal.say(f"the service has no {', '.join(left)} of this environment: {plan.keys} is where it may have them")
 
 
@@ -316,17 +283,6 @@ def _check_in_container(given: Mapping[str, Any], folder: Path) -> None:
         raise UserError("--port 0 is no port that a container can publish: choose one")
 
 
-def _folders(data_dir: Path, name: str, user: str | None) -> tuple[Path, Path]:
-    """Return the data folder and the one for logs: this user's own would not do for another."""
-    import pwd
-
-    from service.data_folder import place
-
-    if user is not None and pwd.getpwnam(user).pw_uid != os.geteuid() and place.is_system_s(data_dir):
-        return Path("/var/lib") / name, Path("/var/log") / name
-    return data_dir, place.logs_of(data_dir)
-
-
 def _without_folders(words: list[str]) -> list[str]:
     """Leave out the folders, which a service names from the root on."""
     kept, skipped = [], False
@@ -338,21 +294,6 @@ def _without_folders(words: list[str]) -> list[str]:
         elif not word.startswith(("--data-dir=", "--log-dir=")):
             kept.append(word)
     return kept
-
-
-def _user(run_as: str | None) -> str:
-    """Return whom a system's service runs as: never root, unless that is said. Raises UserError."""
-    import getpass
-    import pwd
-
-    name = run_as or os.environ.get("SUDO_USER") or getpass.getuser()
-    if name == "root" and run_as is None:
-        raise UserError("a bot need not be root: name a user of this machine with --run-as")
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        raise UserError(f"--run-as {name}: there is no such user on this machine") from None
-    return name
 
 
 def _folder_of_units(environment: Mapping[str, str], *, system: bool) -> Path:

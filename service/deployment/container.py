@@ -60,7 +60,7 @@ def _compose(plan: Plan) -> Iterator[str]:
     yield f"    working_dir: {_FOLDER}"
     yield "    env_file: # the keys: lines of NAME=VALUE"
     yield f"      - path: {_text(plan.keys)}"
-    yield f"        required: {'true' if plan.env_file is not None else 'false'}"
+    yield f"        required: {'true' if plan.wants_keys else 'false'}"
     yield f'    user: "{UID}:{UID}"'
     yield "    read_only: true"
     yield "    tmpfs: [/tmp]"

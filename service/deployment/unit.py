@@ -45,7 +45,7 @@ def _service(plan: Plan, *, system: bool) -> Iterator[str]:
     yield f"ExecStart={' '.join(line)}"
     yield f"WorkingDirectory={str(plan.folder).replace('%', '%%')}"
     yield "# Keys: lines of NAME=VALUE. Nobody but the service's user is to read it."
-    yield f"EnvironmentFile={'' if plan.env_file else '-'}{str(plan.keys).replace('%', '%%')}"
+    yield f"EnvironmentFile={'' if plan.wants_keys else '-'}{str(plan.keys).replace('%', '%%')}"
     yield "Environment=PYTHONDONTWRITEBYTECODE=1"
     if system and plan.user is not None:
         yield f"User={plan.user}"

@@ -15,8 +15,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from service.cli import service
-from service.deployment import container, unit
+from service.deployment import container, host, unit
 from service.deployment.plan import STOP_S, Plan, command
 from service.errors import UserError
 from service.version import VERSION
@@ -28,7 +27,7 @@ ODD = Path('/srv/my "bot" 50% $HOME')
 
 
 def plan(*run: str, folder: Path = Path("/srv/bot"), user: str | None = None) -> Plan:
-    return Plan("microbot", run, folder, folder / "data", folder / "logs", user=user)
+    return Plan("microbot", run, folder, folder / "data", folder / "logs", folder / "microbot.env", user=user)
 
 
 # ------------------------------------------------------------------------------------------------------ units
@@ -200,12 +199,12 @@ def test_folders_that_were_there_stay_whose_they_are_and_new_ones_are_the_users(
     nobody = pwd.getpwnam("nobody").pw_uid
     shared, new = tmp_path / "shared", tmp_path / "new"
     shared.mkdir(mode=0o755)
-    monkeypatch.setattr(service, "_can", lambda *words: words[-2:] != ("-w", str(shared)))
+    monkeypatch.setattr(host, "_can", lambda *words: words[-2:] != ("-w", str(shared)))
     there = msgspec.structs.replace(plan(folder=tmp_path, user="nobody"), data_dir=new, log_dir=new)
-    service._prepare(there)
+    host.prepare(there)
     assert (new.stat().st_uid, new.stat().st_mode & 0o777) == (nobody, 0o700)
     with pytest.raises(UserError, match="nobody cannot write to"):
-        service._prepare(msgspec.structs.replace(there, log_dir=shared))
+        host.prepare(msgspec.structs.replace(there, log_dir=shared))
     assert shared.stat().st_uid == 0
 
 
@@ -218,3 +217,15 @@ def test_what_only_the_terminal_has_in_its_environment_is_named_and_not_its_valu
     assert {"APCA_API_SECRET_KEY", "MICROBOT_RISK__POSITION_SIZE"} <= set(re.findall(r"\w+", said))
     assert "APCA_API_KEY_ID" not in said
     assert "hush" not in written.stderr
+
+
+def test_the_settings_in_the_services_environment_are_those_that_its_files_go_by(tmp_path: Path) -> None:
+    lines = ("# mine", "MICROBOT_WEB__PORT=9123", "MICROBOT_WEB__SECRET='a-secret-of-16-and-more'", "OTHER=x=y")
+    (tmp_path / "microbot.env").write_text("\n".join(lines))
+    assert host.variables_in(tmp_path / "microbot.env")["OTHER"] == "x=y"
+    text = microbot("service", "show", "--compose", cwd=tmp_path).stdout
+    assert "127.0.0.1:9123:9123" in text
+    assert "web.secret" not in text  # which would overrule it
+    (tmp_path / "microbot.env").write_text("MICROBOT_WEB__PROT=9123\n")
+    refused = microbot("service", "show", "--compose", cwd=tmp_path)
+    assert (refused.returncode, "web.prot" in refused.stderr) == (2, True)
