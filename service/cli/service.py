@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="service",
     help="Write a systemd unit, or a Compose file with its image, that runs the bot while nobody looks.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 

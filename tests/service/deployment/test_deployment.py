@@ -122,6 +122,11 @@ def test_a_unit_is_written_with_this_folder_and_this_installation_and_not_over_a
     assert microbot(*other[:2], "--force", *other[2:], cwd=tmp_path).returncode == 0
 
 
+def test_without_a_word_it_says_in_one_line_that_one_is_missing(tmp_path: Path) -> None:
+    refused = microbot("service", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (2, "microbot: missing command; see microbot service --help\n")
+
+
 def test_a_container_is_written_beside_its_package(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "m-1-py3-none-any.whl").write_bytes(b"x")
