@@ -219,7 +219,7 @@ def run(given: RunGiven) -> None:
 
     options = given.options(terminal.ask if terminal.can_ask() else None)
     effective = given.settings()
-    _warn_of_secrets(effective, given.assignments or ())
+    warn_of_secrets(effective, given.assignments or ())
     log_file = logs.configure(effective.log, zone=effective.risk.timezone)
     with outlet.nobody_waits(), outlet.prints_aside():
         outcome = running_bot.run(effective, options, terminal.say)
@@ -230,7 +230,7 @@ def run(given: RunGiven) -> None:
         raise typer.Exit(ExitCode.STRATEGY_FAILED)
 
 
-def _warn_of_secrets(effective: Settings, assignments: Sequence[str]) -> None:
+def warn_of_secrets(effective: Settings, assignments: Sequence[str]) -> None:
     """Say of secrets on the command line that every user of this machine can read them."""
     from service.cli import terminal
 

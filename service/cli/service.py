@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from service.cli.options import taking
+from service.cli.run import warn_of_secrets
 from service.errors import UserError, make_folder, writing
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Given:
         keys = self.env_file.absolute() if self.env_file is not None else folder / f"{self.name}.env"
         variables, defaults = host.variables_in(keys), settings.logs_in(logs)
         effective = settings.load(given["config"], given["assignments"] or (), environment=variables, defaults=defaults)
+        warn_of_secrets(effective, given["assignments"] or ())
         web = effective.web
         web_secret.check(web)
         return Plan(

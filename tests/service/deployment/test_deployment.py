@@ -122,6 +122,12 @@ def test_a_unit_is_written_with_this_folder_and_this_installation_and_not_over_a
     assert microbot(*other[:2], "--force", *other[2:], cwd=tmp_path).returncode == 0
 
 
+def test_a_secret_that_everybody_could_read_in_a_unit_is_warned_of(tmp_path: Path) -> None:
+    told = microbot("service", "show", "--user", "--", "--set", "web.secret=0123456789abcdef", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "web.secret is on the command line, where every user of this machine can read it" in told.stderr
+
+
 def test_without_a_word_it_says_in_one_line_that_one_is_missing(tmp_path: Path) -> None:
     refused = microbot("service", cwd=tmp_path)
     assert (refused.returncode, refused.stderr) == (2, "microbot: missing command; see microbot service --help\n")
