@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.exit_codes import ExitCode
 from tests.support.bots import EAGER, HASTY
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until
+from tests.support.shared import ROOT
 
 HERE = Running(os.getpid(), "http://127.0.0.1:1")
 WELL = {"ok": True, "last_message_age_s": 0.1}
@@ -63,6 +65,14 @@ def asked(folder: Path) -> tuple[int, dict[str, Any]]:
     """Return the exit code of `microbot status`, and what it says."""
     answer = microbot("status", cwd=folder)
     return answer.returncode, json.loads(answer.stdout)
+
+
+def test_every_field_is_documented_and_there_whatever_is_known(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "UNATTENDED.md").read_text("utf-8").partition("## Is it well?")[2]
+    rows = re.findall(r"^\| (`.+?`) \| ", page, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(told) == sorted(status.Status.__struct_fields__)
+    assert set(asked(tmp_path)[1]) == set(told)
 
 
 def test_a_bot_whose_answers_cannot_be_read_is_said_to_be_of_another_version(
