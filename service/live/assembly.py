@@ -47,7 +47,6 @@ from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
 from service import data_feeds, fact_log, figures, logs, signals_secret
 from service.data_folder import SESSIONS, web_secret
-from service.errors import NotNow
 from service.listening import check_free
 from service.live import control, trade_history
 from service.live.bookkeeping import Bookkeeping
@@ -135,9 +134,7 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
 
     check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
     exchange = ExchangeProcess(settings, market_now)
-    await ground.processes.start(stack, "exchange", exchange, vital=True)
-    if exchange.refused:
-        raise NotNow(f"the mock exchange cannot start: {exchange.refused}")
+    await ground.processes.start(stack, "exchange", exchange, "mock exchange", vital=True)
     if not plan.options.rehearse:
         return msgspec.structs.replace(plan, feed=exchange.url)
     # Its market starts now, and runs at its own rate.

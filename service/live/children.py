@@ -23,7 +23,7 @@ from loguru import logger
 from actors.feeds.backoff import BackOff
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
-from service.errors import NotNow, Stopped
+from service.errors import NotNow, Stopped, UserError
 from service.exit_codes import ExitCode
 from service.live.command_pipe import CommandPipe
 from service.live.commands import CommandResult
@@ -89,6 +89,7 @@ class ExchangeProcess:
     def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
         self.url = ""  # where it listens; empty as long as it does not
         self.refused = ""  # why it cannot start at all, in its own words
+        self.may_pass = True  # what it was refused for: its port
         self.listening = asyncio.Event()  # while it does; also set when it cannot
         self._settings = settings
         self._venue_now = venue_now  # ns: where a restarted market goes on, so that its time never runs back
@@ -369,14 +370,15 @@ class Processes:
         stack: contextlib.AsyncExitStack,
         name: str,
         child: ExchangeProcess | FedProcess,
+        what: str,
         *,
         vital: bool,
         shutdown_s: float = SHUTDOWN_S,
     ) -> None:
         """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
 
-        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop meanwhile,
-        NotNow if the child does neither in time.
+        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop
+        meanwhile, and UserError, which calls it `what`, if it cannot start; NotNow where the next one may.
         """
 
         async def run() -> str:
@@ -406,7 +408,9 @@ class Processes:
         if self.stop.is_set():
             raise Stopped
         if not done:
-            raise NotNow(f"the {name} process did not start within {_START_S:g} s")
+            child.refused, child.may_pass = f"it did not start within {_START_S:g} s", True
+        if child.refused:
+            raise (NotNow if child.may_pass else UserError)(f"the {what} cannot start: {child.refused}")
 
     def depend(self, name: str, dependant: Dependant) -> None:
         """Stop and start an edge with a process, if we started that one."""
