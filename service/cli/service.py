@@ -74,9 +74,11 @@ class Given:
     @property
     def of_system(self) -> bool:
         """Whether a unit of the system's manager is wanted; without a word, root has one."""
+        from service.deployment import host
+
         if self.compose:
             return False
-        return self.system if self.system is not None else os.name == "posix" and os.geteuid() == 0
+        return self.system if self.system is not None else host.is_root()
 
     def plan(self) -> Plan:
         """Return what is to be deployed. Raises UserError for what could not run unattended."""

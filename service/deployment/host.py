@@ -11,6 +11,11 @@ from service.deployment.plan import Plan, command
 from service.errors import UserError, make_folder, writing
 
 
+def is_root() -> bool:
+    """Whether this is who may start a service as somebody else."""
+    return os.name == "posix" and os.geteuid() == 0
+
+
 def user_of(run_as: str | None) -> str:
     """Return whom a system's service runs as: never root, unless that is said. Raises UserError."""
     import getpass
@@ -49,7 +54,7 @@ def prepare(plan: Plan) -> None:
     """Make the folders of a unit, and see to it that its user can start it there. Raises UserError."""
     import shutil
 
-    other = plan.user if plan.user is not None and os.geteuid() == 0 else None
+    other = plan.user if is_root() else None
     if other is not None and not _can(other, plan.folder, *command(), "--version"):
         raise UserError(
             f"{other} cannot start {command()[0]} in {plan.folder}: install microbot where that user may read it, as "

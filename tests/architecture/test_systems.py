@@ -53,7 +53,7 @@ def test_what_only_posix_has_is_used_where_another_way_is_beside_it() -> None:
     found = {str(path.relative_to(ROOT)): set(used(ast.parse(path.read_text("utf-8")))) for path in sources()}
     posix = {path: names & (FUNCTIONS | SIGNALS) for path, names in found.items() if names & (FUNCTIONS | SIGNALS)}
     assert posix == {
-        "service/cli/service.py": {"os.geteuid"},
+        "service/deployment/host.py": {"os.geteuid"},
         "service/doctor/machine.py": {"os.getuid"},
         "service/live/control.py": {"signal.SIGUSR1", "signal.pthread_kill", "signal.sigwaitinfo"},
         "service/live/stopping.py": {"signal.SIGHUP"},
