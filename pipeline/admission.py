@@ -195,21 +195,24 @@ class Admission:
                     add(event)
             elif event.__class__ is Quote:
                 add(self._quote(event, monotonic))
-            elif isinstance(event, TradingStatus | PriceBand):
-                add(self._notice(event, monotonic))
-            elif event.__class__ is Clock:
-                plausible = self._plausible(event.ts, monotonic)
-                add(self._not_after_now(event, monotonic) if plausible else self._refuse(event, IMPLAUSIBLE_TIME))
-            elif isinstance(event, VolumeOnly):
-                if refusal := self._add_size(event, monotonic):
-                    add(refusal)
-            elif event.__class__ is Gap:
-                add(self._gap(event, monotonic))
-            elif isinstance(event, Undone):
-                add(self._undo(event, monotonic))
-            else:
-                add(event)
+            elif (other := self._other(event, monotonic)) is not None:
+                add(other)
         return admitted
+
+    def _other(self, event: Event, monotonic: int) -> Admitted | None:
+        """Return what the core is to be fed of an event that is no tick and no quote; None of a size that waits."""
+        if isinstance(event, TradingStatus | PriceBand):
+            return self._notice(event, monotonic)
+        if isinstance(event, Clock):
+            plausible = self._plausible(event.ts, monotonic)
+            return self._not_after_now(event, monotonic) if plausible else self._refuse(event, IMPLAUSIBLE_TIME)
+        if isinstance(event, VolumeOnly):
+            return self._add_size(event, monotonic)
+        if isinstance(event, Gap):
+            return self._gap(event, monotonic)
+        if isinstance(event, Undone):
+            return self._undo(event, monotonic)
+        return event
 
     def _quote(self, quote: Quote, monotonic: int) -> Admitted:
         symbol = self._symbols.get(quote.symbol)

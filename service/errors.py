@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,17 @@ class UserError(Exception):
 
 class NotNow(UserError):
     """What cannot work now, and may later: said likewise, with an exit code after which a service tries again."""
+
+
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN", "EBUSY", "EDQUOT", "EIO"),
+        *("EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "ESTALE", "ETIMEDOUT"),
+    )
+    if hasattr(errno, name)
+)
+"""What the system cannot give at a moment: room, a port, an address, an answer."""
 
 
 class Stopped(Exception):
@@ -29,13 +41,22 @@ def said_plainly(*kinds: type[Exception]) -> Iterator[None]:
         raise UserError(str(error)) from None
 
 
+def refusal(sentence: str, number: int | None) -> UserError:
+    """Return what to raise for an error of the system, by its number: NotNow where it may be over at the next start.
+
+    A service is started again after the one and not after the other. So what is in doubt is NotNow: that costs a few
+    starts, and the other a bot that stays away while a position is open.
+    """
+    return NotNow(sentence) if number in _PASSING else UserError(sentence)
+
+
 @contextmanager
 def writing(what: object) -> Iterator[None]:
     """Raise UserError where something cannot be written, in place of OSError."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what} cannot be written: {error.strerror or error}") from None
+        raise refusal(f"{what} cannot be written: {error.strerror or error}", error.errno) from None
 
 
 @contextmanager
@@ -44,7 +65,7 @@ def reading(what: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what} cannot be read: {error.strerror or error}") from None
+        raise refusal(f"{what} cannot be read: {error.strerror or error}", error.errno) from None
 
 
 def make_folder(path: Path) -> None:

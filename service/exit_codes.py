@@ -9,7 +9,7 @@ class ExitCode(IntEnum):
     """How a command ended; from NO_BOT to SILENT, and STRATEGY_FAILED, also how `microbot status` found the bot."""
 
     DONE = 0
-    FAILED = 1  # something was found, or went wrong
+    FAILED = 1  # something was found, or went wrong; a start lacked what the next one may have
     REFUSED = 2  # bad input, settings or surroundings: starting again changes nothing
     STRATEGY_FAILED = 3  # a run or a replay went on without a strategy; of `status`: no strategy runs any more
     NO_BOT = 4  # `status`: no bot runs

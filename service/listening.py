@@ -6,13 +6,13 @@ import errno
 import os
 import socket
 
-from service.errors import UserError
+from service.errors import NotNow
 
 
 def check_free(what: str, host: str, number: int, option: str) -> None:
-    """Raise UserError if something else listens where a part of the bot will. What else is wrong it says itself."""
+    """Raise NotNow if something else listens where a part of the bot will. What else is wrong it says itself."""
     if number and problem_of(host, number) == errno.EADDRINUSE:
-        raise UserError(f"{what} cannot start: port {number} on {host} is in use already; choose another with {option}")
+        raise NotNow(f"{what} cannot start: port {number} on {host} is in use already; choose another with {option}")
 
 
 def problem_of(host: str, number: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from service.errors import make_folder
 
 _write = os.write
 _DAY_S = 86_400.0
+_AT = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d{6}"  # the time in the name of a rotated file
 _TRY_EVERY_S = 1.0  # real seconds between two tries to write to a file that takes nothing
 
 
@@ -117,7 +119,8 @@ class LogFile:
     def _remove_old(self) -> None:
         """Remove the rotated files beyond those that are kept, and those that are too old."""
         stem, suffix = self._path.stem, self._path.suffix
-        rotated = sorted(path for path in self._path.parent.glob(f"{stem}.*{suffix}") if path != self._path)
+        named = re.compile(f"{re.escape(stem)}\\.{_AT}{re.escape(suffix)}")  # any other file is none of ours
+        rotated = sorted(path for path in self._path.parent.iterdir() if named.fullmatch(path.name))
         oldest = datetime.now(UTC).timestamp() - self._keep_days * _DAY_S if self._keep_days is not None else 0.0
         for path in rotated:
             with contextlib.suppress(OSError):

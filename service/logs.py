@@ -16,7 +16,7 @@ import msgspec
 from loguru import logger
 
 from service import figures
-from service.errors import UserError
+from service.errors import UserError, refusal
 from service.log_file import LogFile, is_elsewhere
 from service.settings import LogSettings
 from service.visible import visible
@@ -71,7 +71,8 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
     try:
         file = LogFile(path, settings.max_bytes, settings.keep, tell, time.monotonic, settings.keep_days)
     except OSError as error:
-        raise UserError(f"logs cannot be written to {path}: {error.strerror}; choose another --log-dir") from None
+        said = f"logs cannot be written to {path}: {error.strerror}; choose another --log-dir"
+        raise refusal(said, error.errno) from None
     logger.add(file, level=settings.file_level, format=_json_line, colorize=False, diagnose=False, catch=True)
     logging.basicConfig(handlers=[_Intercept()], level=logging.WARNING, force=True)
     return path

@@ -93,7 +93,9 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[record]: how large a session's recording gets, and how many are kept; whole ones go, the oldest first."""
 
     session_bytes: Annotated[int, Meta(ge=1_000)] = 256_000_000  # at this size a new session begins
-    keep_bytes: Annotated[int, Meta(ge=1_000)] = 2_000_000_000  # of all sessions, the one that is recorded included
+    keep_bytes: Annotated[int, Meta(ge=1_000)] = (
+        2_000_000_000  # of all sessions, whenever one begins: it grows beyond that
+    )
     keep_sessions: Annotated[int, Meta(ge=1)] = 500
     keep_days: Annotated[float, Meta(gt=0)] | None = None  # since a session was last written
     queue_inputs: Annotated[int, Meta(ge=1_000)] = 500_000  # that wait to be written; beyond it the recording ends

@@ -35,7 +35,7 @@ from web.lock import Lock, is_hash, is_secret, parted
 from web.messages import FromWeb, Listening
 from web.pipe import BadMessage, FrameTooLarge, FrameWriter, from_bot
 from web.security import is_loopback
-from web.settings import SECRET_VARIABLE, SignalDoor, SignalsSettings, WebSettings
+from web.settings import MAY_PASS, SECRET_VARIABLE, SignalDoor, SignalsSettings, WebSettings
 
 _new_loop: Callable[[], asyncio.AbstractEventLoop] | None
 try:
@@ -165,7 +165,7 @@ class Given(NamedTuple):
 
 
 async def serve(given: Given, fd_in: int, fd_out: int) -> int:
-    """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code."""
+    """Serve the dashboard until the bot has gone or SIGTERM comes; return the exit code: 2 or MAY_PASS if it cannot."""
     settings = given.settings
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
@@ -191,7 +191,7 @@ async def serve(given: Given, fd_in: int, fd_out: int) -> int:
             await web.TCPSite(runner, settings.host, settings.port, ssl_context=speaks).start()
         except OSError as problem:
             say(why_not_listening(problem, settings))
-            return 2
+            return 2 if problem.errno == errno.EACCES else MAY_PASS
         if not is_loopback(settings.host) and speaks is None:
             say(
                 f"listening on {settings.host}, without encryption: who can read the traffic on the way learns the "

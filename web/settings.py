@@ -130,6 +130,9 @@ class SignalsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("secret and secret_file are two ways to say one thing: set one of them")
 
 
+MAY_PASS = 75
+"""The exit code of a web process that cannot listen now, and may later (EX_TEMPFAIL of sysexits.h)."""
+
 SECRET_VARIABLE = "MICROBOT_SIGNALS__SECRET"
 """Where the secret of signals from outside is in the environment."""
 

@@ -77,7 +77,14 @@ class Story(msgspec.Struct, frozen=True):
 
 
 class JournalUnusable(Exception):
-    """The file cannot be used as a journal; one sentence that says what to do."""
+    """The file cannot be used as a journal; one sentence that says what to do.
+
+    `may_pass`: not for what is in it, but since there is no room, or another program has it.
+    """
+
+    def __init__(self, sentence: str, *, may_pass: bool = False) -> None:
+        super().__init__(sentence)
+        self.may_pass = may_pass
 
 
 class SqliteJournal:
@@ -99,7 +106,7 @@ class SqliteJournal:
                 f"BEGIN IMMEDIATE; PRAGMA user_version={len(_SCRIPTS)}; ROLLBACK"
             )
         except sqlite3.Error as error:
-            raise JournalUnusable(_unusable(path, error)) from None
+            raise _unusable(path, error) from None
         self._run = 0
         self._next_run = self._connection.execute(_NEXT_RUN).fetchone()[0]
         self._sum = 0  # of the run's last fact
@@ -429,18 +436,18 @@ def read_books(path: Path) -> dict[str, Book]:
         raise JournalUnusable(f"a book in the journal {path} cannot be read ({error})") from None
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> str:
+def _unusable(path: Path, error: sqlite3.Error) -> JournalUnusable:
     """Say why a journal cannot be used, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _damaged(path, str(error))
+        return JournalUnusable(_damaged(path, str(error)))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-        return f"the journal {path} cannot be written ({error}): let this user write it and its folder"
+        return JournalUnusable(f"the journal {path} cannot be written ({error}): let this user write it and its folder")
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return f"the journal {path} cannot be written ({error}): is the disk full?"
+        return JournalUnusable(f"the journal {path} cannot be written ({error}): is the disk full?", may_pass=True)
     if code == sqlite3.SQLITE_BUSY:
-        return f"the journal {path} is in use ({error}): another program writes to it"
-    return f"the journal {path} cannot be used ({error}): move it away, or restore it"
+        return JournalUnusable(f"the journal {path} is in use ({error}): another program writes to it", may_pass=True)
+    return JournalUnusable(f"the journal {path} cannot be used ({error}): move it away, or restore it")
 
 
 def _damaged(path: Path, what: str) -> str:

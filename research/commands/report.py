@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service import extras, outlet
-from service.cli.options import Assignments, Config, DataDir, Strategy, TrustOption
+from service.cli.options import Assignments, Config, DataDir, Strategy, TrustOption, taking
 from service.errors import UserError
 from service.visible import visible, visible_json
 
@@ -17,36 +18,39 @@ if TYPE_CHECKING:
     from research.report.gathered import Gathered
 
 
-def report(
-    *,
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The options of `report`."""
+
     run: Annotated[
         Path,
         typer.Argument(
             metavar="RUN",
             help="A tape, a session (`last`: the newest), a folder of `replay --out`, or a journal (its data folder).",
         ),
-    ],
-    compare: Annotated[Path | None, typer.Option("--compare", metavar="OTHER", help="Put another beside it.")] = None,
+    ]
+    compare: Annotated[Path | None, typer.Option("--compare", metavar="OTHER", help="Put another beside it.")] = None
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.html", help="Write the page there. [NAME.report.html]")
-    ] = None,
-    config: Config = None,
-    assignments: Assignments = None,
-    strategy: Strategy = None,
+    ] = None
+    config: Config = None
+    assignments: Assignments = None
+    strategy: Strategy = None
     assignments_b: Annotated[
         list[str] | None, typer.Option("--set-b", metavar="SECTION.KEY=VALUE", help="One setting of OTHER alone.")
-    ] = None,
-    config_b: Annotated[
-        Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of OTHER alone.")
-    ] = None,
+    ] = None
+    config_b: Annotated[Path | None, typer.Option("--config-b", metavar="FILE", help="Settings of OTHER alone.")] = None
     strategy_b: Annotated[
         str | None, typer.Option("--strategy-b", metavar="FILE.py:NAME", help="The strategy of OTHER alone.")
-    ] = None,
-    trust: TrustOption = False,
-    data_dir: DataDir,
-    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON; no page unless --out.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--md", help="As Markdown; no page unless --out.")] = False,
-) -> None:
+    ] = None
+    trust: TrustOption = False
+    data_dir: DataDir
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON; no page unless --out.")] = False
+    as_markdown: Annotated[bool, typer.Option("--md", help="As Markdown; no page unless --out.")] = False
+
+
+@taking(Given)
+def report(given: Given) -> None:
     """Report what a run did: its trades, where the money went, and what of it cannot be told from luck.
 
     A tape or a session is decided for it, by the bot's own core; a session is also compared with what was decided
@@ -57,26 +61,24 @@ def report(
     from service.recorded.decisions import Changes
     from service.recorded.trust import Trust
 
-    if as_json and as_markdown:
+    if given.as_json and given.as_markdown:
         raise UserError("--json and --md exclude each other: choose one")
     extras.check("a report needs", "numpy", "scipy")
-    trusted = Trust(data_dir, trust, terminal.say)
-    changes = Changes(config, tuple(assignments or ()), strategy)
-    alone = Changes(config_b, tuple(assignments_b or ()), strategy_b)
-    if alone and compare is None:
+    trusted = Trust(given.data_dir, given.trust, terminal.say)
+    changes = Changes(given.config, tuple(given.assignments or ()), given.strategy)
+    alone = Changes(given.config_b, tuple(given.assignments_b or ()), given.strategy_b)
+    if alone and given.compare is None:
         raise UserError("--set-b, --config-b and --strategy-b are about OTHER: name it with --compare")
-    path = sources.resolve(run, data_dir)
-    page_file = None if (as_json or as_markdown) and out is None else _page_file(out, path)
+    path = sources.resolve(given.run, given.data_dir)
+    no_page = (given.as_json or given.as_markdown) and given.out is None
+    page_file = None if no_page else _page_file(given.out, path)
     with outlet.prints_aside():
         found, figures = _figures(sources.Wanted(path, changes, trusted, _progress))
-        beside = None
-        if found.kind == "session":
-            beside = besides.live_beside_replay(path, found, changes, trusted)
+        beside = besides.live_beside_replay(path, found, changes, trusted) if found.kind == "session" else None
         compared = None
-        if compare is not None:
-            other = sources.resolve(compare, data_dir)
-            both = changes.and_(alone)
-            second = _figures(sources.Wanted(other, both, trusted, _progress))
+        if given.compare is not None:
+            other = sources.resolve(given.compare, given.data_dir)
+            second = _figures(sources.Wanted(other, changes.and_(alone), trusted, _progress))
             lines = comparing.first_difference(found, second[0], (path, other), (changes, alone), trusted)
             compared = comparing.compared((found, figures), second, lines)
     if page_file is not None:
@@ -84,7 +86,7 @@ def report(
         from research.report.page import page
 
         page_files.write(page_file, page(figures, found, beside, compared))
-    _print(figures, beside, compared, page_file, as_json=as_json, as_markdown=as_markdown)
+    _print(figures, beside, compared, page_file, as_json=given.as_json, as_markdown=given.as_markdown)
 
 
 def _progress(path: Path) -> Any:

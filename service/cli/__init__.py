@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
@@ -101,6 +102,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; bad input is one sentence and exit code 2."""
     with outlet.guarded():
         try:
+            _check_here()
             code = _call(arguments)
             sys.stdout.flush()
         except outlet.OutputGone as error:
@@ -111,6 +113,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except KeyboardInterrupt:
             raise SystemExit(ExitCode.INTERRUPTED) from None
         raise SystemExit(code)
+
+
+def _check_here() -> None:
+    """Refuse to be in a folder that is gone: nothing that is named from it can be found."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        _refuse(f"the folder that this is called in is gone ({error.strerror}): go to another one")
 
 
 def _call(arguments: list[str] | None) -> int:

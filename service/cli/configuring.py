@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from service import outlet
-from service.cli.options import Assignments, Config, DataDir, Json, LogDir
-from service.cli.run import Live, Rehearse, VenueOption, settings_for
+from service.cli.options import taking
+from service.cli.run import RunGiven
 from service.data_folder import place
 from service.errors import UserError, writing
 from service.visible import visible, visible_json
@@ -18,39 +20,33 @@ if TYPE_CHECKING:
     from web.messages import SettingSeen
 
 
-def config(
-    *,
-    about: Annotated[
-        str | None, typer.Argument(metavar="[SECTION[.KEY]]", help="Only these: risk, or risk.position_size.")
-    ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="What each means, and its default.")] = False,
-    venue: VenueOption = None,
-    rehearse: Rehearse = False,
-    live: Live = False,
-    settings_file: Config = None,
-    assignments: Assignments = None,
-    log_dir: LogDir = None,
-    data_dir: DataDir,
-    as_json: Json = None,
-) -> None:
+About = Annotated[
+    str | None, typer.Argument(metavar="[SECTION[.KEY]]", help="Only these: risk, or risk.position_size.")
+]
+Explain = Annotated[bool, typer.Option("--explain", help="What each means, and its default.")]
+
+
+class _Folder(NamedTuple):
+    """A folder that a run would use."""
+
+    folder: str
+    why: str
+
+
+@taking(RunGiven)
+def config(given: RunGiven, about: About = None, explain: Explain = False) -> None:
     """Show each setting in force for `run` with these options, and where it came from; and the folders it would use.
 
     It comes from a file (with the line), the environment, --set, another option, the command's defaults, or a default.
     """
-    import msgspec
-
-    from service import setting_origins, settings_told
+    from service import setting_origins
     from service.live.brokerage import at_broker
-    from service.options import RunOptions
     from service.settings import SECTIONS
     from service.venues import Venue
 
-    usual = place.usual()
-    options = RunOptions(venue=venue, rehearse=rehearse, live=live, data_dir=data_dir, ask=lambda *_: "")
-    options.check()
-    flags = {"log.dir": str(log_dir) if log_dir is not None else None}
-    settings = settings_for(options, settings_file, assignments or (), flags)
-    if venue is Venue.ALPACA:
+    given.options(lambda *_: "")  # nothing is asked: what excludes each other is refused
+    settings = given.settings()
+    if given.venue is Venue.ALPACA:
         settings = at_broker(settings)
     sections = {name: getattr(settings, name) for name in SECTIONS}
     sections |= {f"strategies.{name}": use for name, use in settings.strategies.items()}
@@ -59,36 +55,46 @@ def config(
         raise UserError(
             f"there is no setting {about}: `microbot config` lists them, and docs/SETTINGS.md tells of them"
         )
-    why = usual.why if data_dir == usual.data else "--data-dir says so"
+    usual = place.usual()
     folders = {
-        "data": {"folder": str(data_dir.absolute()), "why": why},
-        "logs": {"folder": str(Path(settings.log.dir).absolute()), "why": _why_logs(settings.set_in.get("log.dir"))},
+        "data": _Folder(
+            str(given.data_dir.absolute()), usual.why if given.data_dir == usual.data else "--data-dir says so"
+        ),
+        "logs": _Folder(str(Path(settings.log.dir).absolute()), _why_logs(settings.set_in.get("log.dir"))),
     }
-    if outlet.for_machines(as_json):
-        told = [
-            {
-                **msgspec.to_builtins(it),
-                **({"means": settings_told.meaning(f"{it.section}.{it.key}")} if explain else {}),
-            }
-            for it in found
-        ]
-        print(visible_json(msgspec.json.encode({"folders": folders, "settings": told}).decode()))
+    if outlet.for_machines(given.as_json):
+        _print_json(folders, found, explain=explain)
         return
     if about is None:
         for name, folder in folders.items():
-            print(visible(f"{name}: {folder['folder']} ({folder['why']})"))
-    section = ""
-    for it in found:
-        if it.section != section:
-            if section or about is None:
-                print()
-            section = it.section
-            print(f"[{section}]")
-        print(visible(f"{f'{it.key} = {it.value}':<40}  {it.origin}"))
-        if explain:
-            default = f"default {it.default}" if it.default else ""
-            said = "; ".join(filter(None, (settings_told.meaning(f"{it.section}.{it.key}"), default)))
-            print(visible(f"    {said}"))
+            print(visible(f"{name}: {folder.folder} ({folder.why})"))
+        print()
+    _print_text(found, explain=explain)
+
+
+def _print_json(folders: dict[str, _Folder], found: list[SettingSeen], *, explain: bool) -> None:
+    import msgspec
+
+    from service import settings_told
+
+    told = [msgspec.to_builtins(it) for it in found]
+    if explain:
+        told = [it | {"means": settings_told.meaning(f"{it['section']}.{it['key']}")} for it in told]
+    whole = {"folders": {name: folder._asdict() for name, folder in folders.items()}, "settings": told}
+    print(visible_json(msgspec.json.encode(whole).decode()))
+
+
+def _print_text(found: list[SettingSeen], *, explain: bool) -> None:
+    from service import settings_told
+
+    for number, (section, settings) in enumerate(groupby(found, lambda it: it.section)):
+        print(f"{chr(10) if number else ''}[{section}]")
+        for it in settings:
+            print(visible(f"{f'{it.key} = {it.value}':<40}  {it.origin}"))
+            if explain:
+                default = f"default {it.default}" if it.default else ""
+                said = "; ".join(filter(None, (settings_told.meaning(f"{section}.{it.key}"), default)))
+                print(visible(f"    {said}"))
 
 
 def _why_logs(origin: str | None) -> str:
@@ -117,4 +123,5 @@ def init(
         raise UserError(f"{file} is there already: choose another name, or remove it")
     with writing(file), file.open("x", encoding="utf-8", newline="\n") as new:
         new.write(text)
-    print(f"{file}: every setting with its default, commented out; `microbot run --config {file}` takes it")
+    taken = f"microbot run --config {shlex.quote(str(file))}"
+    print(f"{file}: every setting with its default, commented out; `{taken}` takes it")

@@ -9,6 +9,8 @@ from typing import Any
 import typer
 
 from service.cli.run import Duration, Open, Port, Seed, Speed
+from service.errors import writing
+from service.exit_codes import ExitCode
 
 
 def demo(
@@ -32,7 +34,9 @@ def demo(
     from service.options import RunOptions
 
     flags: dict[str, Any] = {"exchange.port": 0, "exchange.seed": seed, "exchange.speed": speed, "web.port": port}
-    with tempfile.TemporaryDirectory(prefix="microbot-demo-", ignore_cleanup_errors=True) as folder:
+    with writing("a temporary folder"):
+        temporary = tempfile.TemporaryDirectory(prefix="microbot-demo-", ignore_cleanup_errors=True)
+    with temporary as folder:
         flags["log.dir"] = folder
         effective = settings.load(flags=flags, defaults=settings.LIVE_COSTS, environment={})
         if port is None and problem_of(effective.web.host, effective.web.port):
@@ -45,9 +49,9 @@ def demo(
         )
         try:
             with outlet.nobody_waits(), outlet.prints_aside():
-                outcome = running_bot.run(effective, options, terminal.say)
+                outcome = running_bot.run(effective, options, terminal.say, environment={})
         finally:
             logger.remove()  # its file is in the folder
         terminal.print_outcome(outcome, None)
     if outcome.failure:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
 from service.data_folder import place
 from service.errors import UserError
 from service.venues import Venue
+
+_Options = TypeVar("_Options")
+
+
+def taking(kind: type[_Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Have a command take the fields of a dataclass as options, behind its own: it is given them as one object."""
+    hints = get_type_hints(kind, include_extras=True)
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if default is MISSING else default,
+            annotation=hints[name],
+        )
+        for name, default in defaults.items()
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def call(**given: Any) -> None:
+            command(kind(**{name: given.pop(name) for name in defaults}), **given)
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        call.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]  # what typer reads
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        return call
+
+    return decorate
+
 
 Feeds = Literal["auto", "iex", "sip", "delayed_sip", "test"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from service.cli.options import (
     Strategy,
     check_data_feed,
     names,
+    taking,
 )
 from service.data_folder import place
 from service.errors import UserError
@@ -97,100 +99,141 @@ Watch = Annotated[
 Open = Annotated[bool, typer.Option("--open", help="Open the dashboard in a browser.")]
 
 
-def run(
-    *,
-    feed: Feed = None,
-    venue: VenueOption = None,
-    url: Url = None,
-    rehearse: Rehearse = False,
-    port: Port = None,
-    base_path: BasePath = None,
-    exchange_port: ExchangePort = None,
-    seed: Seed = None,
-    speed: Speed = None,
-    symbols: Symbols = None,
-    data_feed: DataFeedOption = None,
-    strategy: Strategy = None,
-    config: Config = None,
-    assignments: Assignments = None,
-    log_dir: LogDir = None,
-    data_dir: DataDir,
-    fresh: Fresh = False,
-    record: Record = None,
-    no_record: NoRecord = False,
-    duration: Duration = None,
-    watchdog: Watchdog = None,
-    on_exit: OnExitOption = None,
-    live: Live = False,
-    account: Account = None,
-    open_browser: Open = False,
-    fail_fast: FailFast = False,
-    watch: Watch = False,
-    as_json: Json = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunGiven:
+    """The options of `run`, as they are given; `config` has the same, and tells what they come to."""
+
+    feed: Feed = None
+    venue: VenueOption = None
+    url: Url = None
+    rehearse: Rehearse = False
+    port: Port = None
+    base_path: BasePath = None
+    exchange_port: ExchangePort = None
+    seed: Seed = None
+    speed: Speed = None
+    symbols: Symbols = None
+    data_feed: DataFeedOption = None
+    strategy: Strategy = None
+    config: Config = None
+    assignments: Assignments = None
+    log_dir: LogDir = None
+    data_dir: DataDir
+    fresh: Fresh = False
+    record: Record = None
+    no_record: NoRecord = False
+    duration: Duration = None
+    watchdog: Watchdog = None
+    on_exit: OnExitOption = None
+    live: Live = False
+    account: Account = None
+    open_browser: Open = False
+    fail_fast: FailFast = False
+    watch: Watch = False
+    as_json: Json = None
+
+    def options(self, ask: Callable[[str, Callable[[], bool]], str] | None) -> RunOptions:
+        """Return what they say beyond the settings; `ask` puts questions. Raises UserError for what cannot be."""
+        from service.options import RunOptions
+
+        wanted = names(self.symbols)
+        if self.symbols is not None and not wanted:
+            raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
+        check_data_feed(self.data_feed, self.venue)
+        options = RunOptions(
+            feed=self.feed,
+            venue=self.venue,
+            url=self.url,
+            rehearse=self.rehearse,
+            speed=self.speed if self.speed is not None else 1.0,
+            symbols=wanted,
+            strategy=self.strategy,
+            record=self.record,
+            recorded=not self.no_record,
+            duration_s=self.duration,
+            watchdog_s=self.watchdog,
+            on_exit=self.on_exit,
+            ask=ask,
+            live=self.live,
+            account=self.account.strip() if self.account is not None else None,
+            open_browser=self.open_browser,
+            data_dir=self.data_dir,
+            fail_fast=self.fail_fast,
+            watch=self.watch,
+            fresh=self.fresh,
+            of_check=self._of_check(),
+        )
+        options.check()
+        return options
+
+    def settings(self) -> Settings:
+        """Return the settings with them. Raises UserError.
+
+        What trading costs by default depends on who fills the orders, and whom that one charges.
+        """
+        from service import settings
+
+        def load(defaults: settings.Layer) -> Settings:
+            logs = settings.logs_in(place.logs_of(self.data_dir))
+            return settings.load(self.config, self.assignments or (), flags=self._flags(), defaults=defaults | logs)
+
+        if self.venue is not Venue.ALPACA:
+            return load(settings.LIVE_COSTS if self.venue is None else settings.ELSEWHERE)
+        charged = load(settings.VENUE_FEES)
+        if self.live or (self.rehearse and not charged.exchange.paper):
+            return charged
+        return load({})  # a paper account is charged no fees
+
+    def _flags(self) -> dict[str, Any]:
+        """Return those that are settings, by their paths; None where they are not given."""
+        own = self.feed is None  # an exchange of its own, which the settings are about
+        return {
+            "feed.data_feed": self.data_feed,
+            "web.port": self.port,
+            "web.base_path": self.base_path,
+            "log.dir": str(self.log_dir) if self.log_dir is not None else None,
+            "exchange.port": self.exchange_port,
+            "exchange.seed": self.seed,
+            "exchange.speed": self.speed if own else None,
+            "exchange.symbols": list(names(self.symbols)) or None if own else None,
+        }
+
+    def _of_check(self) -> tuple[str, ...]:
+        """Return what `microbot check` wants of them as well: what makes the strategy what it is, and where."""
+        words = ["--config", str(self.config)] if self.config is not None else []
+        for assignment in self.assignments or ():
+            words += ["--set", assignment] if assignment.strip().startswith("strateg") else []
+        return *words, *(("--data-dir", str(self.data_dir)) if self.data_dir != place.usual().data else ())
+
+
+@taking(RunGiven)
+def run(given: RunGiven) -> None:
     """Trade on a live feed, on paper, with a dashboard at http://127.0.0.1:8080.
 
     Exit code 3 if a strategy failed.
     """
-    from service.options import RunOptions
-
-    wanted = names(symbols)
-    if symbols is not None and not wanted:
-        raise UserError("--symbols wants names parted by commas, such as AAPL,MSFT")
-    options = RunOptions(
-        feed=feed,
-        venue=venue,
-        url=url,
-        rehearse=rehearse,
-        speed=speed if speed is not None else 1.0,
-        symbols=wanted,
-        strategy=strategy,
-        record=record,
-        recorded=not no_record,
-        duration_s=duration,
-        watchdog_s=watchdog,
-        on_exit=on_exit,
-        live=live,
-        account=account.strip() if account is not None else None,
-        open_browser=open_browser,
-        data_dir=data_dir,
-        fresh=fresh,
-        fail_fast=fail_fast,
-        watch=watch,
-    )
-    own = feed is None  # an exchange of its own, which the settings are about
-    market = {"seed": seed, "speed": speed if own else None, "symbols": list(wanted) or None if own else None}
-    check_data_feed(data_feed, venue)
-    flags = {
-        "feed.data_feed": data_feed,
-        "web.port": port,
-        "web.base_path": base_path,
-        "exchange.port": exchange_port,
-        "log.dir": str(log_dir) if log_dir is not None else None,
-    }
-    _start(
-        options, config, assignments or (), flags | {f"exchange.{key}": given for key, given in market.items()}, as_json
-    )
-
-
-def _start(
-    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any], as_json: bool | None
-) -> None:
-    """Run, and exit by how that ended."""
-    import msgspec
-
     from service import logs
     from service.cli import terminal
     from service.live import run as running_bot
     from service.recorded import replay as replaying
 
-    options = msgspec.structs.replace(
-        options,
-        ask=terminal.ask if terminal.can_ask() else None,
-        of_check=_of_check(config, assignments, options.data_dir),
-    )
-    options.check()
-    effective = settings_for(options, config, assignments, flags)
+    options = given.options(terminal.ask if terminal.can_ask() else None)
+    effective = given.settings()
+    warn_of_secrets(effective, given.assignments or ())
+    log_file = logs.configure(effective.log, zone=effective.risk.timezone)
+    with outlet.nobody_waits(), outlet.prints_aside():
+        outcome = running_bot.run(effective, options, terminal.say)
+    terminal.print_outcome(outcome, log_file, as_json=given.as_json)
+    if outcome.failure or outcome.record_failure:
+        raise typer.Exit(ExitCode.REFUSED if outcome.refused else ExitCode.FAILED)
+    if replaying.failed(outcome.summary):
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)
+
+
+def warn_of_secrets(effective: Settings, assignments: Sequence[str]) -> None:
+    """Say of secrets on the command line that every user of this machine can read them."""
+    from service.cli import terminal
+
     if effective.web.has_own_secret and any(given.strip().startswith("web.secret") for given in assignments):
         terminal.say(
             "web.secret is on the command line, where every user of this machine can read it: put it into a settings "
@@ -201,35 +244,3 @@ def _start(
             "signals.secret is on the command line, where every user of this machine can read it: put it into a "
             "settings file, into MICROBOT_SIGNALS__SECRET, or into the file that signals.secret_file names"
         )
-    log_file = logs.configure(effective.log, zone=effective.risk.timezone)
-    with outlet.nobody_waits(), outlet.prints_aside():
-        outcome = running_bot.run(effective, options, terminal.say)
-    terminal.print_outcome(outcome, log_file, as_json=as_json)
-    if outcome.failure or outcome.record_failure:
-        raise typer.Exit(ExitCode.REFUSED if outcome.refused else ExitCode.FAILED)
-    if replaying.failed(outcome.summary):
-        raise typer.Exit(ExitCode.STRATEGY_FAILED)
-
-
-def settings_for(
-    options: RunOptions, config: Path | None, assignments: Sequence[str], flags: Mapping[str, Any]
-) -> Settings:
-    """Read the settings; what trading costs by default depends on who fills the orders, and whom that one charges."""
-    from service import settings
-
-    logs = settings.logs_in(place.logs_of(options.data_dir))
-    if options.venue is not Venue.ALPACA:
-        costs = settings.LIVE_COSTS if options.venue is None else settings.ELSEWHERE
-        return settings.load(config, assignments, flags=flags, defaults=costs | logs)
-    charged = settings.load(config, assignments, flags=flags, defaults=settings.VENUE_FEES | logs)
-    if options.live or (options.rehearse and not charged.exchange.paper):
-        return charged
-    return settings.load(config, assignments, flags=flags, defaults=logs)  # a paper account is charged no fees
-
-
-def _of_check(config: Path | None, assignments: Sequence[str], data_dir: Path) -> tuple[str, ...]:
-    """Return what of the command line `microbot check` wants as well: what makes the strategy what it is, and where."""
-    words = ["--config", str(config)] if config is not None else []
-    for assignment in assignments:
-        words += ["--set", assignment] if assignment.strip().startswith("strateg") else []
-    return *words, *(("--data-dir", str(data_dir)) if data_dir != place.usual().data else ())

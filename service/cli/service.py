@@ -6,11 +6,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from service.cli.options import taking
+from service.cli.run import warn_of_secrets
 from service.errors import UserError, make_folder, writing
 
 if TYPE_CHECKING:
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="service",
     help="Write a systemd unit, or a Compose file with its image, that runs the bot while nobody looks.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 
@@ -55,20 +58,106 @@ class _File(NamedTuple):
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is to be written, for which run; `show` and `install` have the same options."""
+
+    run: RunWords = None
+    system: System = None
+    compose: Compose = False
+    name: Name = "microbot"
+    run_as: RunAs = None
+    env_file: EnvFile = None
+    watchdog: Watchdog = 30.0
+    wheel: Wheel = None
+
+    @property
+    def of_system(self) -> bool:
+        """Whether a unit of the system's manager is wanted; without a word, root has one."""
+        from service.deployment import host
+
+        if self.compose:
+            return False
+        return self.system if self.system is not None else host.is_root()
+
+    def plan(self) -> Plan:
+        """Return what is to be deployed. Raises UserError for what could not run unattended."""
+        from service import settings
+        from service.data_folder import web_secret
+        from service.deployment import host
+        from service.deployment.plan import Plan
+
+        self._check()
+        given = _options_of_run(self.run or [])
+        _check_unattended(given)
+        folder, user = Path.cwd(), host.user_of(self.run_as) if self.of_system else None
+        if self.compose:
+            _check_in_container(given, folder)
+        data_dir, logs = host.folders_of(given["data_dir"], self.name, user)
+        keys = self.env_file.absolute() if self.env_file is not None else folder / f"{self.name}.env"
+        variables, defaults = host.variables_in(keys), settings.logs_in(logs)
+        effective = settings.load(given["config"], given["assignments"] or (), environment=variables, defaults=defaults)
+        warn_of_secrets(effective, given["assignments"] or ())
+        web = effective.web
+        web_secret.check(web)
+        return Plan(
+            name=self.name,
+            run=tuple(_without_folders(self.run or [])),
+            folder=folder,
+            data_dir=folder / data_dir,
+            log_dir=folder / (given["log_dir"] or effective.log.dir),
+            keys=keys,
+            wants_keys=self.env_file is not None,
+            watchdog_s=self.watchdog,
+            user=user,
+            web_port=given["port"] if given["port"] is not None else web.port,
+            web_is_local=not web.lacks_secret and web.host in ("127.0.0.1", "::1", "localhost"),
+            web_has_secret=bool(web.secret),
+        )
+
+    def files(self, plan: Plan) -> list[_File]:
+        """Return the files of a plan. Raises UserError for paths that they cannot name."""
+        from service.deployment import container, unit
+        from service.deployment.plan import command
+
+        for path in (plan.folder, plan.data_dir, plan.log_dir, plan.keys):
+            if not str(path).isprintable() or str(path) != str(path).strip():
+                raise UserError(f"{str(path)!r} has characters that a service's file cannot name: call it otherwise")
+        if not self.compose:
+            if set(program := command()[0]) & set("\"'\\"):
+                raise UserError(
+                    f"systemd starts no program with a quote in its path: install microbot not in {program}"
+                )
+            return [_File(f"{plan.name}.service", unit.unit_of(plan, system=self.of_system))]
+        image = container.dockerfile(self.wheel.name if self.wheel is not None else None)
+        return [_File("compose.yaml", container.compose(plan)), _File("Dockerfile", image)]
+
+    def _check(self) -> None:
+        if sys.platform == "win32":
+            raise UserError(
+                "there is no systemd on Windows, and folders are named otherwise in a container: write by hand"
+            )
+        if self.compose and self.system is not None:
+            raise UserError("--system and --user are about systemd: leave them out with --compose")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,62}", self.name, re.ASCII):
+            raise UserError(f"--name wants letters, digits and .-_ after the first, not {self.name!r}")
+        if not 1 <= self.watchdog <= 3600:
+            raise UserError(f"--watchdog wants a number of seconds from 1 to 3600, not {self.watchdog:g}")
+        if self.run_as is not None and not self.of_system:
+            raise UserError("--run-as goes with --system: a user's own service runs as that user")
+        if self.wheel is not None and not self.compose:
+            raise UserError("--wheel goes with --compose: a unit starts the microbot that is installed here")
+        if self.wheel is not None and not (self.wheel.is_file() and self.wheel.suffix == ".whl"):
+            raise UserError(
+                f"--wheel wants a package such as dist/microbot_trading-0.1.0-py3-none-any.whl, not {self.wheel}"
+            )
+
+
 @app.command()
-def show(
-    run: RunWords = None,
-    system: System = None,
-    compose: Compose = False,
-    name: Name = "microbot",
-    run_as: RunAs = None,
-    env_file: EnvFile = None,
-    watchdog: Watchdog = 30.0,
-    wheel: Wheel = None,
-) -> None:
+@taking(Given)
+def show(given: Given) -> None:
     """Print what `install` writes: for `microbot run` in this folder, by this installation, with these options."""
-    system = _is_system(system, compose=compose)
-    files = _files(_plan(run, name, run_as, env_file, watchdog, system=system), wheel, system=system, compose=compose)
+    files = given.files(given.plan())
     for number, file in enumerate(files):
         if len(files) > 1:
             print(f"{chr(10) if number else ''}# ---- {file.name}")
@@ -76,71 +165,80 @@ def show(
 
 
 @app.command()
-def install(
-    run: RunWords = None,
-    system: System = None,
-    compose: Compose = False,
-    name: Name = "microbot",
-    run_as: RunAs = None,
-    env_file: EnvFile = None,
-    watchdog: Watchdog = 30.0,
-    wheel: Wheel = None,
-    into: Into = None,
-    force: Force = False,
-) -> None:
+@taking(Given)
+def install(given: Given, into: Into = None, force: Force = False) -> None:
     """Write the unit, or the Compose file with its Dockerfile, make the folders, and say what comes next."""
-    import shutil
+    from service.deployment import host
 
-    from service.cli import terminal
-
-    system = _is_system(system, compose=compose)
-    plan = _plan(run, name, run_as, env_file, watchdog, system=system)
-    files = _files(plan, wheel, system=system, compose=compose)
-    folder = (into or (Path.cwd() if compose else _folder_of_units(os.environ, system=system))).resolve()
+    plan = given.plan()
+    files = given.files(plan)
+    usual = Path.cwd() if given.compose else _folder_of_units(os.environ, system=given.of_system)
+    folder = (into or usual).resolve()
     if not force:
         for file in files:
             _check_not_another(folder / file.name, file.text)
+    if not given.compose:
+        host.prepare(plan)
+    _write(files, folder)
+    if given.compose:
+        _copy(given.wheel, folder)
+    _say_keys(plan)
+    _say_next(plan, folder, given)
+
+
+def _write(files: list[_File], folder: Path) -> None:
+    from service.cli import terminal
+
     with writing(folder):
         make_folder(folder)
     for file in files:
         with writing(folder / file.name):
             (folder / file.name).write_text(file.text, encoding="utf-8")
         terminal.say(f"written: {folder / file.name}")
-    if compose:
-        if wheel is not None and wheel.absolute().parent != folder:
-            with writing(folder / wheel.name):
-                shutil.copyfile(wheel, folder / wheel.name)
-        _say_keys(plan)
-        terminal.say(f"next: docker compose --project-directory {folder} up --build --detach")
+
+
+def _copy(wheel: Path | None, folder: Path) -> None:
+    """Copy the package to where the image is built."""
+    import shutil
+
+    if wheel is not None and wheel.absolute().parent != folder:
+        with writing(folder / wheel.name):
+            shutil.copyfile(wheel, folder / wheel.name)
+
+
+def _say_next(plan: Plan, folder: Path, given: Given) -> None:
+    from service.cli import terminal
+
+    if given.compose:
+        terminal.say(f"next: docker compose --project-directory {quote(str(folder))} up --build --detach")
         return
-    for made in (plan.data_dir, plan.log_dir):
-        with writing(made):
-            make_folder(made)
-            if plan.user is not None and os.geteuid() == 0:
-                shutil.chown(made, user=plan.user)
-    _say_keys(plan)
-    whose = "" if system else " --user"
-    terminal.say(f"next: systemctl{whose} daemon-reload && systemctl{whose} enable --now {plan.name}")
-    if not system:
+    systemctl = "systemctl" if given.of_system else "systemctl --user"
+    # `enable --now` would leave one that runs as it is.
+    calls = (f"{systemctl} {call}" for call in ("daemon-reload", f"enable {plan.name}", f"restart {plan.name}"))
+    terminal.say(f"next: {' && '.join(calls)}")
+    if not given.of_system:
         terminal.say("and, for it to run while you are not logged in, and after a reboot: loginctl enable-linger")
-
-
-def _is_system(wished: bool | None, *, compose: bool) -> bool:
-    if compose and wished is not None:
-        raise UserError("--system and --user are about systemd: leave them out with --compose")
-    return not compose and (wished if wished is not None else os.name == "posix" and os.geteuid() == 0)
+    who = f"sudo -u {plan.user} " if plan.user is not None else ""
+    terminal.say(f"then: {who}microbot status --data-dir {quote(str(plan.data_dir))}")
 
 
 def _say_keys(plan: Plan) -> None:
+    """Say what is missing in the file of keys: what only this terminal's environment has, the service has not."""
     from service.cli import terminal
+    from service.deployment.host import variables_in
+    from service.notify_settings import URLS
     from service.private_files import is_private
+    from service.venues import KEY, SECRET
 
-    try:
-        if not is_private(plan.keys):
-            terminal.say(f"{plan.keys} can be read by others: `chmod 600` it, and let it belong to the service's user")
-    except FileNotFoundError:
+    there = variables_in(plan.keys)
+    if not plan.keys.exists():
         if "alpaca" in plan.run:
-            terminal.say(f"still missing: {plan.keys}, with lines APCA_API_KEY_ID=... and APCA_API_SECRET_KEY=...")
+            terminal.say(f"still missing: {plan.keys}, with lines {KEY}=... and {SECRET}=...")
+    elif not is_private(plan.keys):
+        terminal.say(f"{plan.keys} can be read by others: `chmod 600` it, and let it belong to the service's user")
+    ours = (name for name in os.environ if re.fullmatch(rf"MICROBOT_[A-Z]+__\w+|{URLS}|{KEY}|{SECRET}", name))
+    if left := sorted(set(ours) - there.keys()):
+        terminal.say(f"the service has no {', '.join(left)} of this environment: {plan.keys} is where it may have them")
 
 
 def _check_not_another(path: Path, text: str) -> None:
@@ -153,60 +251,6 @@ def _check_not_another(path: Path, text: str) -> None:
         raise UserError(f"{path} is there, and says something else: --force writes over it, --into writes elsewhere")
 
 
-def _files(plan: Plan, wheel: Path | None, *, system: bool, compose: bool) -> list[_File]:
-    from service.deployment import container, unit
-
-    if not compose:
-        if wheel is not None:
-            raise UserError("--wheel goes with --compose: a unit starts the microbot that is installed here")
-        return [_File(f"{plan.name}.service", unit.unit_of(plan, system=system))]
-    if wheel is not None and not (wheel.is_file() and wheel.suffix == ".whl"):
-        raise UserError(f"--wheel wants a package such as dist/microbot_trading-0.1.0-py3-none-any.whl, not {wheel}")
-    image = container.dockerfile(wheel.name if wheel is not None else None)
-    return [_File("compose.yaml", container.compose(plan)), _File("Dockerfile", image)]
-
-
-def _plan(
-    words: list[str] | None, name: str, run_as: str | None, env_file: Path | None, watchdog_s: float, *, system: bool
-) -> Plan:
-    """Return what is to be deployed. Raises UserError for what could not run unattended."""
-    from service import settings
-    from service.data_folder import place, web_secret
-    from service.deployment.plan import Plan
-
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,62}", name, re.ASCII):
-        raise UserError(f"--name wants letters, digits and .-_ after the first, not {name!r}")
-    if not 1 <= watchdog_s <= 3600:
-        raise UserError(f"--watchdog wants a number of seconds from 1 to 3600, not {watchdog_s:g}")
-    if run_as is not None and not system:
-        raise UserError("--run-as goes with --system: a user's own service runs as that user")
-    if sys.platform == "win32":
-        raise UserError("there is no systemd on Windows, and folders are named otherwise in a container: write by hand")
-    given = _options_of_run(words or [])
-    if given["live"] and given["account"] is None:
-        raise UserError("a service has no terminal to be asked on: give --live its --account NUMBER")
-    folder = Path.cwd()
-    logs = settings.logs_in(place.logs_of(given["data_dir"]))
-    effective = settings.load(given["config"], given["assignments"] or (), environment={}, defaults=logs)
-    web = effective.web
-    web_secret.check(web)
-    record = given["record"]
-    return Plan(
-        name=name,
-        run=tuple(_without_folders(words or [])),
-        folder=folder,
-        data_dir=folder / given["data_dir"],
-        log_dir=folder / (given["log_dir"] or effective.log.dir),
-        writes=((folder / record).parent,) if record is not None else (),
-        env_file=env_file.absolute() if env_file is not None else None,
-        watchdog_s=watchdog_s,
-        user=_user(run_as) if system else None,
-        web_port=given["port"] if given["port"] is not None else web.port,
-        web_is_local=not web.lacks_secret and web.host in ("127.0.0.1", "::1", "localhost"),
-        web_has_secret=bool(web.secret),
-    )
-
-
 def _options_of_run(words: list[str]) -> Mapping[str, Any]:
     """Read the options of `microbot run` as it does itself: what is wrong with them is said here, not by a service."""
     from service.cli import app as whole
@@ -214,6 +258,32 @@ def _options_of_run(words: list[str]) -> Mapping[str, Any]:
     command = typer.main.get_command(whole)
     found: Mapping[str, Any] = command.commands["run"].make_context("microbot run", list(words)).params  # type: ignore[attr-defined]
     return found
+
+
+def _check_unattended(given: Mapping[str, Any]) -> None:
+    """Raise UserError for options with which no start but the first would do what is meant."""
+    if given["live"] and given["account"] is None:
+        raise UserError("a service has no terminal to be asked on: give --live its --account NUMBER")
+    if given["record"] is not None:
+        raise UserError(
+            "a service is started again, and --record never writes over a file: leave it out, and each session is "
+            "recorded in the data folder, within [record]'s bounds"
+        )
+    if given["fresh"]:
+        raise UserError(
+            "a service is started again, and --fresh would forget its halt, its losses and what is open: leave it out, "
+            "and begin the new book with one `microbot run --fresh` by hand"
+        )
+
+
+def _check_in_container(given: Mapping[str, Any], folder: Path) -> None:
+    """Raise UserError for what is not there in a container, of whose host it has this folder alone."""
+    file = (given["strategy"] or "").rpartition(":")[0]
+    for option, path in (("--config", given["config"]), ("--strategy", Path(file) if file else None)):
+        if path is not None and (path.is_absolute() or not (folder / path).resolve().is_relative_to(folder.resolve())):
+            raise UserError(f"{option} {path} is not there in the container: name a file in this folder, from here")
+    if given["port"] == 0:
+        raise UserError("--port 0 is no port that a container can publish: choose one")
 
 
 def _without_folders(words: list[str]) -> list[str]:
@@ -227,21 +297,6 @@ def _without_folders(words: list[str]) -> list[str]:
         elif not word.startswith(("--data-dir=", "--log-dir=")):
             kept.append(word)
     return kept
-
-
-def _user(run_as: str | None) -> str:
-    """Return whom a system's service runs as: never root, unless that is said. Raises UserError."""
-    import getpass
-    import pwd
-
-    name = run_as or os.environ.get("SUDO_USER") or getpass.getuser()
-    if name == "root" and run_as is None:
-        raise UserError("a bot need not be root: name a user of this machine with --run-as")
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        raise UserError(f"--run-as {name}: there is no such user on this machine") from None
-    return name
 
 
 def _folder_of_units(environment: Mapping[str, str], *, system: bool) -> Path:

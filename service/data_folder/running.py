@@ -18,14 +18,15 @@ from typing import IO
 import msgspec
 
 from service.data_folder import web_secret
-from service.errors import UserError, make_folder, writing
-from service.locking import try_lock
+from service.errors import NotNow, UserError, make_folder, writing
+from service.locking import is_locked, try_lock
 from service.private_files import write_private
 from service.version import VERSION
 
 _FILE = "running.json"
 _LOCK = "running.lock"
 _FAILED = "failed.json"
+_TRIES, _BETWEEN_S = 10, 0.02  # to lock it: who looks whether a bot runs has it for a moment
 _ANSWER_S = 5.0  # for the bot to answer a command
 _DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
@@ -102,13 +103,13 @@ class Claim:
 
 @contextlib.contextmanager
 def claim(folder: Path) -> Iterator[Claim]:
-    """Claim a data folder, which is made if need be. Raises UserError if another bot runs on it."""
+    """Claim a data folder, which is made if need be. Raises NotNow if another bot runs on it."""
     with writing(f"--data-dir {folder}"):
         make_folder(folder)
         lock = (folder / _LOCK).open("wb")
     with lock:
-        if not try_lock(lock.fileno()):
-            raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
+        if not _lock(lock.fileno()):
+            raise NotNow(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
         with writing(f"--data-dir {folder}"):
             for left in (_FILE, _FAILED):  # by a bot that was killed, or failed
                 (folder / left).unlink(missing_ok=True)
@@ -119,17 +120,39 @@ def claim(folder: Path) -> Iterator[Claim]:
                 (folder / _FILE).unlink(missing_ok=True)
 
 
+def _lock(fileno: int) -> bool:
+    for _ in range(_TRIES):
+        if try_lock(fileno):
+            return True
+        time.sleep(_BETWEEN_S)
+    return False
+
+
 def _who(folder: Path) -> str:
     found = find(folder)
     return f" (process {found.pid}, {found.dashboard})" if found else ""
 
 
 def find(folder: Path) -> Running | None:
-    """Return the bot that runs on a data folder, if one published itself there."""
+    """Return the bot that runs on a data folder, if one published itself there.
+
+    Raises UserError if the folder may not be looked at.
+    """
     try:
-        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
+        with _looking(folder):
+            return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+@contextlib.contextmanager
+def _looking(folder: Path) -> Iterator[None]:
+    """Raise UserError for what is another user's to see: that no bot runs there would be no answer."""
+    try:
+        yield
+    except PermissionError as error:
+        said = f"{folder} cannot be looked at: {error.strerror}"
+        raise UserError(f"{said}; ask as the user that its bot runs as, or name another --data-dir") from None
 
 
 def silent_s(bot: Running, within_s: float) -> float | None:
@@ -156,11 +179,11 @@ def failed(folder: Path) -> Failed | None:
 def is_claimed(folder: Path) -> bool:
     """Whether a bot runs on a data folder: its lock says so, whatever else lies there.
 
-    It is tried by taking it for a moment, in which a bot that starts would be refused.
+    Raises UserError if it may not be looked at.
     """
     try:
-        with (folder / _LOCK).open("rb+") as lock:
-            return not try_lock(lock.fileno())  # closing it lets go at once
+        with _looking(folder), (folder / _LOCK).open("rb") as lock:
+            return is_locked(lock.fileno())  # closing it lets go at once
     except OSError:
         return False
 

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
-from service.errors import UserError
+from service.errors import UserError, refusal
 from service.private_files import is_private, write_private
 from web.lock import AUTO, is_secret, parted
 from web.settings import WebSettings
@@ -43,7 +43,7 @@ def prepare(settings: WebSettings, folder: Path) -> str:
         # Where the user's own secret is known by its hash alone, the bot's commands have another beside it.
         write_private(path, "".join(f"{line}\n" for line in (secret, settings.hashed) if line).encode())
     except OSError as error:
-        raise UserError(f"the dashboard's secret cannot be kept in {path}: {error.strerror}") from None
+        raise refusal(f"the dashboard's secret cannot be kept in {path}: {error.strerror}", error.errno) from None
     return secret
 
 

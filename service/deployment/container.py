@@ -28,9 +28,9 @@ def _image(wheel: str | None) -> Iterator[str]:
     yield f" && install --directory --owner microbot --group microbot --mode 0700 {_DATA} {_LOGS}"
     if wheel is not None:
         yield f"COPY {wheel} /tmp/"
-        yield f"RUN pip install --no-cache-dir /tmp/{wheel} && rm /tmp/{wheel}"
+        yield f'RUN pip install --no-cache-dir "/tmp/{wheel}[notify]" && rm "/tmp/{wheel}"'
     else:
-        yield f'RUN pip install --no-cache-dir "{DISTRIBUTION}=={VERSION}"'
+        yield f'RUN pip install --no-cache-dir "{DISTRIBUTION}[notify]=={VERSION}"'
     yield "ENV PYTHONDONTWRITEBYTECODE=1"
     yield "USER microbot"
     yield f"WORKDIR {_FOLDER}"
@@ -53,14 +53,14 @@ def _compose(plan: Plan) -> Iterator[str]:
         if not plan.web_has_secret:
             words += ["--set", 'web.secret="auto"']
     yield "services:"
-    yield f"  {plan.name}:"
+    yield f"  {_text(plan.name)}:"
     yield "    build: ."
     yield f"    image: {_text(f'{plan.name}:{VERSION}'.lower())}"
     yield f"    command: {_list(words)}"
     yield f"    working_dir: {_FOLDER}"
     yield "    env_file: # the keys: lines of NAME=VALUE"
     yield f"      - path: {_text(plan.keys)}"
-    yield f"        required: {'true' if plan.env_file is not None else 'false'}"
+    yield f"        required: {'true' if plan.wants_keys else 'false'}"
     yield f'    user: "{UID}:{UID}"'
     yield "    read_only: true"
     yield "    tmpfs: [/tmp]"
@@ -75,12 +75,6 @@ def _compose(plan: Plan) -> Iterator[str]:
     yield f"      - {{type: bind, source: {_text(plan.folder)}, target: {_FOLDER}, read_only: true}}"
     yield f"      - data:{_DATA}"
     yield f"      - logs:{_LOGS}"
-    yield "    healthcheck:"
-    yield f"      test: {_list(['CMD', 'microbot', 'status', '--data-dir', _DATA])}"
-    yield "      interval: 30s"
-    yield "      timeout: 15s"
-    yield "      start_period: 90s"
-    yield "      retries: 3"
     yield "    logging:"
     yield "      driver: json-file"
     yield '      options: {max-size: "10m", max-file: "5"}'

@@ -20,18 +20,13 @@ class Plan(msgspec.Struct, frozen=True):
     folder: Path  # where it runs: strategies and settings files are looked for there
     data_dir: Path
     log_dir: Path
-    writes: tuple[Path, ...] = ()  # other folders that it writes to
-    env_file: Path | None = None  # with the keys; None: `NAME.env` in the folder, if it is there
+    keys: Path  # the file with the variables of the environment that hold keys
+    wants_keys: bool = False  # whether it has to be there
     watchdog_s: float = 30.0
     user: str | None = None  # that a system's service runs as; None: whose service manager starts it
     web_port: int = 8080
     web_is_local: bool = True  # the dashboard listens on loopback alone
     web_has_secret: bool = False
-
-    @property
-    def keys(self) -> Path:
-        """The file with the variables of the environment that hold keys."""
-        return self.env_file or self.folder / f"{self.name}.env"
 
 
 def command() -> tuple[str, ...]:

@@ -33,16 +33,19 @@ def _unit(plan: Plan) -> Iterator[str]:
 
 
 def _service(plan: Plan, *, system: bool) -> Iterator[str]:
-    words = (*command(), "run", *plan.run, "--data-dir", str(plan.data_dir), "--log-dir", str(plan.log_dir))
+    program, *fixed = command()
+    words = (*fixed, "run", *plan.run, "--data-dir", str(plan.data_dir), "--log-dir", str(plan.log_dir))
+    # In the program's own path nothing is a variable, so there $$ would be two.
+    line = [_quoted(program), *(_quoted(word.replace("$", "$$")) for word in words)]
     yield "[Service]"
     yield "# Ready once it trades or waits for its hours. The watchdog hears of the core, and of no thread beside it."
     yield "Type=notify"
     yield "NotifyAccess=main"
     yield f"WatchdogSec={plan.watchdog_s:g}"
-    yield f"ExecStart={' '.join(_quoted(word.replace('$', '$$')) for word in words)}"
+    yield f"ExecStart={' '.join(line)}"
     yield f"WorkingDirectory={str(plan.folder).replace('%', '%%')}"
     yield "# Keys: lines of NAME=VALUE. Nobody but the service's user is to read it."
-    yield f"EnvironmentFile={'' if plan.env_file else '-'}{str(plan.keys).replace('%', '%%')}"
+    yield f"EnvironmentFile={'' if plan.wants_keys else '-'}{str(plan.keys).replace('%', '%%')}"
     yield "Environment=PYTHONDONTWRITEBYTECODE=1"
     if system and plan.user is not None:
         yield f"User={plan.user}"
@@ -50,10 +53,14 @@ def _service(plan: Plan, *, system: bool) -> Iterator[str]:
     yield f"TimeoutStopSec={STOP_S}"
     yield "# SIGTERM is for the bot alone, which ends its own processes in order."
     yield "KillMode=mixed"
+    yield "# The bot starts its dashboard again by itself: one that had too much memory does not end the trading."
+    yield "OOMPolicy=continue"
     yield "Restart=on-failure"
     yield "RestartSec=5"
     yield "# Bad input, or a strategy that failed: a start would end likewise."
     yield f"RestartPreventExitStatus={ExitCode.REFUSED:d} {ExitCode.STRATEGY_FAILED:d}"
+    yield "# What the watchdog ends leaves no core file, which would hold the keys."
+    yield "LimitCORE=0"
     yield "UMask=0077"
     yield "NoNewPrivileges=yes"
     yield "LockPersonality=yes"
@@ -67,11 +74,12 @@ def _service(plan: Plan, *, system: bool) -> Iterator[str]:
 
 
 def _sandbox(plan: Plan) -> Iterator[str]:
-    written = (plan.data_dir, plan.log_dir, *plan.writes)
+    written = (plan.data_dir, plan.log_dir)
     yield "ProtectSystem=strict"
     yield "ProtectHome=read-only"
     yield f"ReadWritePaths={' '.join(_quoted(str(path)) for path in dict.fromkeys(written))}"
-    if not any(path.is_relative_to(there) for path in (plan.folder, *written) for there in _TEMPORARY):
+    used = (Path(command()[0]), plan.folder, *written)
+    if not any(path.is_relative_to(there) for path in used for there in _TEMPORARY):
         yield "PrivateTmp=yes"
     yield "PrivateDevices=yes"
     for what in ("KernelTunables", "KernelModules", "KernelLogs", "ControlGroups", "Clock", "Hostname"):
@@ -79,6 +87,7 @@ def _sandbox(plan: Plan) -> Iterator[str]:
     yield "RestrictNamespaces=yes"
     yield "CapabilityBoundingSet="
     yield "SystemCallFilter=@system-service"
+    yield "SystemCallErrorNumber=EPERM"  # a library that tries another one hears no, and is not killed
 
 
 def _install(*, system: bool) -> Iterator[str]:

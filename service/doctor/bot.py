@@ -16,6 +16,7 @@ import msgspec
 
 from service.data_folder import running, web_secret
 from service.doctor.findings import Finding, failed, ok, warning
+from service.errors import UserError
 from service.listening import problem_of
 
 _ANSWER_S = 3.0
@@ -30,6 +31,7 @@ class Standing(msgspec.Struct, frozen=True):
     published: running.Running | None = None  # what running.json says
     process_there: bool = False  # a process has the number that it names
     health: dict[str, Any] | None = None  # what its dashboard says of itself
+    unseen: str = ""  # why nothing can be seen, if nothing can
     feed: str = ""  # where its market data comes from
     feed_state: str = ""
     trading_state: str = ""
@@ -38,7 +40,10 @@ class Standing(msgspec.Struct, frozen=True):
 
 def look(data_dir: Path) -> Standing:
     """Look at the folder, the process and the dashboard."""
-    claimed, published = running.is_claimed(data_dir), running.find(data_dir)
+    try:
+        claimed, published = running.is_claimed(data_dir), running.find(data_dir)
+    except UserError as error:
+        return Standing(unseen=str(error))
     if not claimed or published is None:
         return Standing(claimed, published)
     health = ask(data_dir, published, "/healthz")
@@ -49,16 +54,18 @@ def look(data_dir: Path) -> Standing:
         published,
         is_there(published.pid),
         health,
-        str(session.get("feed", "")),
-        str(feed.get("state", "")),
-        str(trading.get("state", "")),
-        str(trading.get("reason", "")),
+        feed=str(session.get("feed", "")),
+        feed_state=str(feed.get("state", "")),
+        trading_state=str(trading.get("state", "")),
+        reason=str(trading.get("reason", "")),
     )
 
 
 def judge(standing: Standing, data_dir: Path) -> Finding:
     """Say whether a bot runs, and whether it does what it should."""
     check, found = "bot", standing.published
+    if standing.unseen:
+        return failed(check, standing.unseen, "the rest is of no use without it")
     if not standing.claimed:
         if found is None:
             return ok(check, f"none runs on {data_dir}")

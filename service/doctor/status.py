@@ -16,6 +16,7 @@ from service import figures, outlet
 from service.data_folder import running
 from service.doctor.bot import ask, is_there
 from service.exit_codes import ExitCode
+from service.version import VERSION
 from service.visible import visible, visible_json
 
 _LAST_TRADE = "/api/trades?scope=all&limit=1"
@@ -48,6 +49,7 @@ class Status(msgspec.Struct, frozen=True):
     trades: int | None = None  # since the bot started
     last_trade: dict[str, Any] | None = None  # of any session in this account
     strategies: dict[str, str] = {}  # how each symbol's strategy runs
+    execution: dict[str, Any] = {}  # how orders fare: latency and slippage of all and by symbol (docs/BROKER.md)
     timezone: str = "UTC"
 
 
@@ -66,8 +68,12 @@ def look(data_dir: Path, now_ns: int) -> Status:
         return Status(verdict.code, False, verdict.why, running=claimed, data_dir=str(data_dir))
     health = ask(data_dir, published, "/healthz") if published.dashboard else None
     state = (ask(data_dir, published, "/api/state") or {}) if health is not None else {}
-    verdict = judge(published, health, state)
-    known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}) if state.get("session") else {}
+    try:
+        verdict = judge(published, health, state)
+        silent_s = float((health or {}).get("last_message_age_s") or 0.0)
+        known = _known(state, ask(data_dir, published, _LAST_TRADE) or {}, silent_s) if state.get("session") else {}
+    except (KeyError, TypeError, AttributeError):  # of a bot that was started before an update, most likely
+        verdict, known = Verdict(ExitCode.SILENT, _unreadable(published)), {}
     return Status(
         code=verdict.code,
         well=verdict.code is ExitCode.DONE,
@@ -88,6 +94,11 @@ def _without_bot(*, claimed: bool, killed: running.Running | None, data_dir: Pat
     if killed is not None:
         return Verdict(ExitCode.NO_BOT, f"no bot runs on {data_dir}: that of process {killed.pid} was killed")
     return Verdict(ExitCode.NO_BOT, f"no bot runs on {data_dir}")
+
+
+def _unreadable(published: running.Running) -> str:
+    who = f"version {published.version}" if published.version else "a version"
+    return f"the bot is of {who}, and this microbot ({VERSION}) cannot read what it answers: start the bot again"
 
 
 def judge(published: running.Running, health: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Verdict:
@@ -116,8 +127,8 @@ def judge(published: running.Running, health: Mapping[str, Any] | None, state: M
     return Verdict(ExitCode.DONE, trading["state"] + (f": {trading['reason']}" if trading["reason"] else ""))
 
 
-def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a status says beyond the verdict."""
+def _known(state: Mapping[str, Any], last: Mapping[str, Any], silent_s: float) -> dict[str, Any]:
+    """Return what a status says beyond the verdict; ages in `state` are of when the bot said them, `silent_s` ago."""
     session, trading, feed, metrics = (state[name] for name in ("session", "state", "feed", "metrics"))
     positions, symbols = state["positions"], state["symbols"]
     return {
@@ -125,9 +136,9 @@ def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
         "paper": session["paper"],
         "state": trading["state"],
         "reason": trading["reason"],
-        "feed": {name: feed[name] for name in ("state", "reason", "age_s")},
+        "feed": {"state": feed["state"], "reason": feed["reason"], "age_s": _older(feed["age_s"], silent_s)},
         "broker": state.get("broker"),
-        "last_tick_age_s": min(_ages(symbols.values()), default=None),
+        "last_tick_age_s": _older(min(_ages(symbols.values()), default=None), silent_s),
         "positions": tuple(positions),
         "open_profit": sum(position["open_profit"] for position in positions),
         "daily_pnl": metrics["daily_pnl"],
@@ -135,8 +146,13 @@ def _known(state: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
         "trades": metrics["trades"],
         "last_trade": next(iter(last.get("rows", ())), None),
         "strategies": {name: view["chain"] for name, view in symbols.items()},
+        "execution": state.get("execution") or {},
         "timezone": str(session["settings"].get("risk", {}).get("timezone", "UTC")),
     }
+
+
+def _older(age_s: float | None, by_s: float) -> float | None:
+    return None if age_s is None else age_s + by_s
 
 
 def _ages(views: Iterable[Mapping[str, Any]]) -> Iterator[float]:

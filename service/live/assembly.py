@@ -48,7 +48,6 @@ from pipeline.strategy import Strategy
 from pipeline.venue_clock import VenueClock
 from service import data_feeds, fact_log, figures, logs, signals_secret
 from service.data_folder import SESSIONS, web_secret
-from service.errors import UserError
 from service.listening import check_free
 from service.live import control, trade_history
 from service.live.bookkeeping import Bookkeeping
@@ -66,7 +65,7 @@ from service.live.reception import Reception
 from service.live.reload import LOOK_S, SourceWatch, StrategyInForce, Workshop
 from service.live.rotation import RotationPolicy, SessionRotation
 from service.live.runtime import Runtime
-from service.live.service_manager import manager_of
+from service.live.service_manager import ServiceManager, manager_of
 from service.live.session import Session
 from service.live.slow_strategies import SlowStrategies, removals
 from service.live.sources import Source, source_of
@@ -136,9 +135,7 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
 
     check_free("the mock exchange", settings.host, settings.port, "--exchange-port")
     exchange = ExchangeProcess(settings, market_now)
-    await ground.processes.start(stack, "exchange", exchange, vital=True)
-    if exchange.refused:
-        raise UserError(f"the mock exchange cannot start: {exchange.refused}")
+    await ground.processes.start(stack, "exchange", exchange, "mock exchange", vital=True)
     if not plan.options.rehearse:
         return msgspec.structs.replace(plan, feed=exchange.url)
     # Its market starts now, and runs at its own rate.
@@ -146,7 +143,7 @@ async def start_exchange(plan: Plan, ground: Groundwork, stack: AsyncExitStack) 
     key, _, secret = settings.keys[0].partition(":")
     url, symbols = exchange.url.replace("ws:", "http:", 1), plan.options.symbols or settings.symbols
     options = msgspec.structs.replace(plan.options, url=url, symbols=symbols)
-    return msgspec.structs.replace(plan, options=options, environment={KEY: key, SECRET: secret})
+    return msgspec.structs.replace(plan, options=options, environment={**plan.environment, KEY: key, SECRET: secret})
 
 
 def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) -> Runtime:
@@ -171,11 +168,7 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
     parts = SessionParts(plan, source.venue, ground.books, recordings, out.brokerage, in_force)
     too_slow: deque[StrategySlow] = deque()
     pending_removals = partial(removals, too_slow, now)
-    manager = manager_of(
-        os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=isinstance(source.feed, WebSocketFeed)
-    )
-    notify = resolved(settings.notify, os.environ)
-    notices = Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
+    manager, notices = _watched_by(plan, ground, source)
     told = [each.note_fact for each in (manager, notices) if each is not None]
     session, telemetry = _first_session(host, ground, out, parts, source, pending_removals, told)
 
@@ -211,6 +204,14 @@ def assemble(plan: Plan, host: Host, ground: Groundwork, stack: AsyncExitStack) 
         manager=manager,
         notices=notices,
     )
+
+
+def _watched_by(plan: Plan, ground: Groundwork, source: Source) -> tuple[ServiceManager | None, Notices | None]:
+    """Return the service manager that started the bot, and what tells its owner, where there are any."""
+    has_feed = isinstance(source.feed, WebSocketFeed)
+    manager = manager_of(os.environ, time.monotonic, with_broker=plan.at_broker, with_feed=has_feed)
+    notify = resolved(plan.settings.notify, plan.environment)
+    return manager, Notices(plan, notify, lambda: ground.books.run_number) if notify.on else None
 
 
 def _web_process(

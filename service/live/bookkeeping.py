@@ -22,7 +22,7 @@ from actors.orders import AccountReport
 from pipeline.events import SECOND
 from pipeline.strategy import Strategies, Strategy
 from service.data_folder import JOURNAL
-from service.errors import UserError
+from service.errors import NotNow, UserError
 from service.live import halt_file
 from service.live.sources import TAPE
 from service.options import REHEARSAL, SIMULATED, RunOptions, book_name
@@ -61,7 +61,7 @@ class Bookkeeping:
             if not options.fresh and name != REHEARSAL:
                 self._book = self._on_disk.last_book()
         except JournalUnusable as error:
-            raise UserError(str(error)) from None
+            raise (NotNow if error.may_pass else UserError)(str(error)) from None
 
     def kept_trades(self, most: int) -> KeptTrades:
         """Return the newest finished trades of earlier sessions in the same account. Raises UserError.
@@ -76,11 +76,11 @@ class Bookkeeping:
             raise UserError(str(error)) from None
 
     def begin(self, run: Run) -> None:
-        """Note in the journal what this session is. Raises UserError if that fails."""
+        """Note in the journal what this session is. Raises NotNow if that fails."""
         try:
             self.journal.begin(run)
         except OSError as error:
-            raise UserError(f"{error}: is the disk full?") from None
+            raise NotNow(f"{error}: is the disk full?") from None
 
     def keep_gap(self, why: str) -> None:
         """Note, for the next start, that the journal does not hold all that is done; a full disk has room for that."""

@@ -23,7 +23,8 @@ from loguru import logger
 from actors.feeds.backoff import BackOff
 from actors.supervision.supervisor import ChildSpec, Dependant, SupervisionSettings, Supervisor
 from mock_exchange.settings import ExchangeSettings
-from service.errors import Stopped
+from service.errors import NotNow, Stopped, UserError
+from service.exit_codes import ExitCode
 from service.live.command_pipe import CommandPipe
 from service.live.commands import CommandResult
 from service.live.service_manager import without_manager
@@ -32,7 +33,7 @@ from service.notify.messages import Configured
 from service.notify_settings import URLS
 from web.messages import Answered, Asked, Listening
 from web.pipe import FrameTooLarge, FrameWriter, PipeError, from_web
-from web.settings import SECRET_VARIABLE, SignalDoor, WebSettings
+from web.settings import MAY_PASS, SECRET_VARIABLE, SignalDoor, WebSettings
 
 _LEVEL = re.compile(r"\[[^]]*\] - ([A-Z]+) - ")  # how a child's own log lines begin
 _MOST_GRAVE = 200  # lines of one process that reach the terminal: beyond it, only a log at DEBUG has them
@@ -88,6 +89,7 @@ class ExchangeProcess:
     def __init__(self, settings: ExchangeSettings, venue_now: Callable[[], int]) -> None:
         self.url = ""  # where it listens; empty as long as it does not
         self.refused = ""  # why it cannot start at all, in its own words
+        self.may_pass = True  # what it was refused for: its port
         self.listening = asyncio.Event()  # while it does; also set when it cannot
         self._settings = settings
         self._venue_now = venue_now  # ns: where a restarted market goes on, so that its time never runs back
@@ -177,6 +179,7 @@ class FedProcess:
 
     def __init__(self, history: Callable[[], Sequence[Any]]) -> None:
         self.refused = ""  # why it cannot start at all, in its own words
+        self.may_pass = False  # what it was refused for
         self.listening = asyncio.Event()  # also set when it cannot
         self._dropped = 0  # messages that found the pipe full
         self._history = history
@@ -235,9 +238,9 @@ class FedProcess:
         await self._send_history(process.stdin)
         self.listening.set()
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, *, may_pass: bool = False) -> None:
         """Say why it cannot start at all."""
-        self.refused = why
+        self.refused, self.may_pass = why, may_pass
         self.listening.set()
 
 
@@ -292,8 +295,8 @@ class WebProcess(FedProcess):
             finally:
                 self._process = None
                 self._urgent.close()
-        if code == 2 and not self.port:
-            self._refuse(heard.last or "the web process cannot listen")
+        if code in (ExitCode.REFUSED, MAY_PASS) and not self.port:
+            self._refuse(heard.last or "the web process cannot listen", may_pass=code == MAY_PASS)
         return heard.why(code)
 
     @property
@@ -367,13 +370,15 @@ class Processes:
         stack: contextlib.AsyncExitStack,
         name: str,
         child: ExchangeProcess | FedProcess,
+        what: str,
         *,
         vital: bool,
         shutdown_s: float = SHUTDOWN_S,
     ) -> None:
         """Start a child under supervision, wait until it listens or says why it cannot, and end it with the stack.
 
-        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop meanwhile.
+        Once a `vital` one is given up, the session ends. Raises Stopped if the session is to stop
+        meanwhile, and UserError, which calls it `what`, if it cannot start; NotNow where the next one may.
         """
 
         async def run() -> str:
@@ -403,7 +408,9 @@ class Processes:
         if self.stop.is_set():
             raise Stopped
         if not done:
-            child.refused = "it did not start"
+            child.refused, child.may_pass = f"it did not start within {_START_S:g} s", True
+        if child.refused:
+            raise (NotNow if child.may_pass else UserError)(f"the {what} cannot start: {child.refused}")
 
     def depend(self, name: str, dependant: Dependant) -> None:
         """Stop and start an edge with a process, if we started that one."""

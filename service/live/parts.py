@@ -74,7 +74,7 @@ class Plan(msgspec.Struct, frozen=True):
     options: RunOptions
     strategy: Strategies
     source: StrategySource | None  # of the strategy, where it is watched
-    environment: Mapping[str, str]  # where keys are
+    environment: Mapping[str, str]  # where keys and addresses to notify are
     feed: str | None  # the address of a feed, or a tape; None at a venue that has its own
     core: type[Core] = Core  # a test or a measurement may look at what it does
 

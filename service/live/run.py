@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -27,10 +27,17 @@ from service.settings import Settings
 from service.venues import Venue
 
 
-def run(settings: Settings, options: RunOptions, say: Callable[[str], None], core: type[Core] = Core) -> Outcome:
+def run(
+    settings: Settings,
+    options: RunOptions,
+    say: Callable[[str], None],
+    core: type[Core] = Core,
+    environment: Mapping[str, str] = os.environ,
+) -> Outcome:
     """Run until a signal, the duration or the tape's end stops it. Raises UserError for bad input.
 
-    `say` talks to the terminal. `core` is for code that inspects what the core is fed.
+    `say` talks to the terminal. `core` is for code that inspects what the core is fed. In the environment are keys, and
+    addresses to notify.
     """
     web_secret.check(settings.web)
     with running.claim(options.data_dir) as claimed, signal_blocked():
@@ -45,7 +52,7 @@ def run(settings: Settings, options: RunOptions, say: Callable[[str], None], cor
             settings = at_broker(settings)
         if options.live and options.account is None:
             options = msgspec.structs.replace(options, account=_asked_account(options))
-        plan = Plan(settings, options, strategy, source, os.environ, options.feed, core)
+        plan = Plan(settings, options, strategy, source, environment, options.feed, core)
         secret = web_secret.prepare(settings.web, options.data_dir)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:

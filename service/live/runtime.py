@@ -23,7 +23,6 @@ from actors.supervision.periodic import Periodic
 from actors.supervision.supervisor import Dependant
 from pipeline.events import Clock
 from service.data_folder import place, web_secret
-from service.errors import UserError
 from service.figures import money
 from service.live.brokerage import still_open
 from service.live.children import LAST_NOTICE_S, SHUTDOWN_S, WebProcess
@@ -166,15 +165,11 @@ class Runtime:
         if self.notices is None:
             return
         process, within_s = self.notices.process, LAST_NOTICE_S + SHUTDOWN_S
-        await self.ground.processes.start(stack, "notifier", process, vital=False, shutdown_s=within_s)
-        if self.notices.process.refused:
-            raise UserError(f"the notifier cannot start: {self.notices.process.refused}")
+        await self.ground.processes.start(stack, "notifier", process, "notifier", vital=False, shutdown_s=within_s)
         stack.push(self.notices.goodbye(lambda: self.host.ending.failure))
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
-        await self.ground.processes.start(stack, "web", self.web, vital=False)
-        if self.web.refused:
-            raise UserError(f"the dashboard cannot start: {self.web.refused}")
+        await self.ground.processes.start(stack, "web", self.web, "dashboard", vital=False)
         settings, options = self.parts.plan.settings.web, self.parts.plan.options
         where = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{settings.scheme}://{where}:{self.web.port}{settings.base}"

@@ -102,7 +102,7 @@ def look_at(folder: Path) -> Seen:
     if bot is None:
         return seen._replace(failed=running.failed(folder))
     silent = running.silent_s(bot, _ANSWER_S)
-    # Its lock is tried only where it does not answer: for that moment, a bot that starts would be refused.
+    # Its lock is looked at only where it does not answer: for that moment, a bot that starts waits.
     claimed = silent is not None or running.is_claimed(folder)
     if not claimed and running.find(folder) != bot:  # it ended in order meanwhile: its file goes before its lock does
         return seen._replace(failed=running.failed(folder))

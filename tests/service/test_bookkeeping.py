@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from actors.messages import Command, FeedChanged, FeedState, MarketHours
 from actors.orders import AccountReport
 from pipeline.events import SECOND, Clock
 from pipeline.strategy import momentum_burst
+from service.errors import NotNow, UserError
 from service.live.bookkeeping import Bookkeeping
 from service.options import RunOptions
 from service.venues import Venue
@@ -102,3 +104,27 @@ def test_a_new_book_is_not_said_to_be_older(tmp_path: Path) -> None:
     again = Bookkeeping(RunOptions(data_dir=tmp_path))
     assert again.tell_gap() == ""
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "may_pass"),
+    [
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_IOERR, True),
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_READONLY, False),
+        (sqlite3.SQLITE_CORRUPT, False),
+    ],
+)
+def test_a_journal_without_room_is_tried_again_by_who_starts_the_bot_and_a_damaged_one_is_not(
+    code: int, may_pass: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("no")
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(UserError) as refused:
+        Bookkeeping(RunOptions(data_dir=tmp_path))
+    assert isinstance(refused.value, NotNow) is may_pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,24 @@ def test_config_says_of_each_setting_where_it_came_from(tmp_path: Path) -> None:
     assert found["risk.starting_equity"] == ("10000.0", "default")
     keys = {f"{name}.{key}" for name, kind in SECTIONS.items() for key in kind.__struct_fields__}
     assert keys - {"strategy.parameters"} <= set(found)
+
+
+def test_config_takes_whatever_run_takes_and_says_what_it_comes_to(tmp_path: Path) -> None:
+    told = shown(tmp_path, "--port", "9", "--symbols", "X,Y", "--speed", "3", "--no-record")
+    found = {f"{it['section']}.{it['key']}": (it["value"], it["origin"]) for it in told["settings"]}
+    assert found["web.port"] == ("9", "the command line")
+    assert found["exchange.symbols"] == ('["X","Y"]', "the command line")
+    assert found["exchange.speed"] == ("3.0", "the command line")
+    refused = microbot("config", "--venue", "coinbase", "--rehearse", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_what_init_advises_can_be_pasted(tmp_path: Path) -> None:
+    (tmp_path / "my bot").mkdir()
+    advised = microbot("init", "my bot/50% $x.toml", cwd=tmp_path).stdout
+    words = shlex.split(advised.split("`")[1])
+    assert words == ["microbot", "run", "--config", "my bot/50% $x.toml"]
+    assert (tmp_path / words[-1]).is_file()
 
 
 def test_config_says_what_a_run_at_a_broker_would_have(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import json
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.cli import main
 from tests.support.live import MICROBOT, PATIENCE_S, environment, microbot
+from tests.support.webhook import Webhook
 
 
 @pytest.fixture
@@ -28,10 +32,14 @@ def left(here: Path) -> list[Path]:
 
 def test_a_demo_ends_with_ctrl_c_and_a_summary_and_leaves_nothing(folders: tuple[Path, dict[str, str]]) -> None:
     here, environ = folders
-    with subprocess.Popen(
-        [MICROBOT, "demo", "--port", "0"],
-        cwd=here, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as demo:  # fmt: skip
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [str(MICROBOT), "demo", "--port", "0"]
+    with (
+        Webhook() as owner,
+        subprocess.Popen(
+            command, cwd=here, env=environ | {"MICROBOT_NOTIFY_URLS": owner.url}, text=True, **options
+        ) as demo,
+    ):
         assert demo.stderr is not None
         assert demo.stdout is not None
         try:
@@ -44,10 +52,12 @@ def test_a_demo_ends_with_ctrl_c_and_a_summary_and_leaves_nothing(folders: tuple
             assert folder.parent == here.parent / "temporary"
             paused = microbot("pause", "--data-dir", folder, cwd=here)  # the other commands reach it
             assert paused.stdout.startswith("pause: "), paused.stderr
+            assert microbot("halt", "--data-dir", folder, cwd=here).returncode == 0
             demo.send_signal(signal.SIGINT)
             summary, _ = demo.communicate(timeout=PATIENCE_S)
         finally:
             demo.kill()
+        assert owner.messages == []  # what has a demo to do with the owner's phone
     assert demo.returncode == 0
     assert json.loads(summary)["open_positions"] == 0
     assert left(here) == []
@@ -77,3 +87,14 @@ def test_a_duration_that_is_none_is_refused_and_leaves_nothing(folders: tuple[Pa
     done = microbot("demo", "--duration", "-1", cwd=here, **environ)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert left(here) == []
+
+
+def test_without_a_temporary_folder_a_demo_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("microbot: a temporary folder cannot be written: ")

@@ -97,12 +97,14 @@ def test_what_no_encoding_has_is_written_all_the_same(log: Log) -> None:
 
 
 def test_rotated_files_that_are_too_old_are_removed_at_the_start_and_the_log_itself_is_not(tmp_path: Path) -> None:
-    old, young, own = (tmp_path / f"microbot{name}.jsonl" for name in (".2025-01-01", ".2025-01-02", ""))
-    for path in (old, young, own):
+    names = (".2025-01-01_00-00-00_000000", ".2025-01-02_00-00-00_000000", "", ".before-the-crash")
+    old, young, own, kept = (tmp_path / f"microbot{name}.jsonl" for name in names)
+    for path in (old, young, own, kept):
         path.write_text("{}\n", "utf-8")
-    for path in (old, own):
+    for path in (old, own, kept):
         os.utime(path, (1, 1))
     LogFile(own, 1_000_000, 3, print, lambda: 0.0).stop()
     assert old.exists()  # by default age alone removes none
     LogFile(own, 1_000_000, 3, print, lambda: 0.0, keep_days=1).stop()
     assert (old.exists(), young.exists(), own.exists()) == (False, True, True)
+    assert kept.exists()  # a copy of the user's own

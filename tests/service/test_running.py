@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from service.data_folder import running
-from service.errors import UserError
+from service.doctor.bot import judge, look as bot_of
+from service.errors import NotNow, UserError
+from service.locking import is_locked
 from service.version import VERSION
 from tests.support.live import PATIENCE_S
 
@@ -45,11 +48,36 @@ def test_a_folder_is_made_and_claimed_and_free_again_afterwards(tmp_path: Path) 
 def test_a_second_claim_is_refused_and_says_who_is_there(tmp_path: Path) -> None:
     with running.claim(tmp_path) as claimed:
         claimed.publish("http://127.0.0.1:1")
-        with pytest.raises(UserError, match="another bot runs on") as refused, running.claim(tmp_path):
+        with pytest.raises(NotNow, match="another bot runs on") as refused, running.claim(tmp_path):
             pass
         assert str(os.getpid()) in str(refused.value)
         assert "http://127.0.0.1:1" in str(refused.value)
         assert running.find(tmp_path) is not None  # it took nothing from the first
+
+
+def test_who_looks_whether_a_bot_runs_is_taken_for_none_and_keeps_none_from_starting(tmp_path: Path) -> None:
+    with running.claim(tmp_path):
+        pass
+    with (tmp_path / "running.lock").open("rb") as looking:
+        assert not is_locked(looking.fileno())  # and holds its lock, as `status` does for a moment
+        assert not running.is_claimed(tmp_path)
+        threading.Timer(0.02, looking.close).start()
+        with running.claim(tmp_path):
+            assert running.is_claimed(tmp_path)
+
+
+@pytest.mark.parametrize("look", [running.is_claimed, running.find])
+def test_of_a_folder_that_may_not_be_looked_at_nobody_says_that_no_bot_runs(
+    look: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match="cannot be looked at: Permission denied; ask as the user"):
+        look(tmp_path)
+    assert "cannot be looked at" in judge(bot_of(tmp_path), tmp_path).found
 
 
 def test_a_second_claim_is_refused_also_before_the_first_one_has_published(tmp_path: Path) -> None:

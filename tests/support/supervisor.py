@@ -22,7 +22,7 @@ from tests.support.live import PATIENCE_S, wait_until
 
 _SANDBOX = re.compile(
     r"Protect\w+|Private\w+|Restrict(AddressFamilies|Namespaces|Realtime|SUIDSGID)|ReadWritePaths|LockPersonality"
-    r"|NoNewPrivileges|UMask|SystemCall\w+|CapabilityBoundingSet|User|TimeoutStartSec"
+    r"|NoNewPrivileges|UMask|SystemCall\w+|CapabilityBoundingSet|User|TimeoutStartSec|LimitCORE|OOMPolicy"
 )
 _ESCAPES = {"n": "\n", "t": "\t"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.exit_codes import ExitCode
 from tests.support.bots import EAGER, HASTY
 from tests.support.exchange import KEYS, ExchangeServer
 from tests.support.live import Bot, microbot, wait_until
+from tests.support.shared import ROOT
 
 HERE = Running(os.getpid(), "http://127.0.0.1:1")
 WELL = {"ok": True, "last_message_age_s": 0.1}
@@ -65,6 +67,41 @@ def asked(folder: Path) -> tuple[int, dict[str, Any]]:
     return answer.returncode, json.loads(answer.stdout)
 
 
+def test_every_field_is_documented_and_there_whatever_is_known(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "UNATTENDED.md").read_text("utf-8").partition("## Is it well?")[2]
+    rows = re.findall(r"^\| (`.+?`) \| ", page, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(told) == sorted(status.Status.__struct_fields__)
+    assert set(asked(tmp_path)[1]) == set(told)
+
+
+def test_a_bot_whose_answers_cannot_be_read_is_said_to_be_of_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "ask", lambda _folder, _bot, path: WELL if path == "/healthz" else state())
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        found = status.look(tmp_path, 0)  # `state` lacks the metrics, among others
+    assert (found.code, found.running, found.state) == (ExitCode.SILENT, True, "")
+    assert "cannot read what it answers" in found.why
+
+
+def test_what_a_bot_said_a_while_ago_is_as_much_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = state() | {
+        "session": {"venue": "test", "paper": True, "settings": {}},
+        "feed": {"state": "LIVE", "reason": "", "age_s": 60.0},
+        "symbols": {"A": {"chain": "RUNNING", "age_s": 0.5}, "B": {"chain": "RUNNING", "age_s": None}},
+        "positions": [],
+        "metrics": {"daily_pnl": 0.0, "equity": 1.0, "trades": 0},
+    }
+    silent = {"ok": True, "last_message_age_s": 4.0}  # not long enough to be called stuck
+    monkeypatch.setattr(status, "ask", lambda _folder, _bot, path: silent if path == "/healthz" else whole)
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        found = status.look(tmp_path, 0)
+    assert (found.last_tick_age_s, found.feed["age_s"]) == (4.5, 64.0)
+
+
 def test_a_folder_without_a_bot_is_said_plainly(tmp_path: Path) -> None:
     answer = microbot("status", "--text", cwd=tmp_path)
     assert answer.returncode == ExitCode.NO_BOT
@@ -93,6 +130,8 @@ def test_a_bot_at_a_broker_tells_all_and_its_halt_its_lost_feed_and_its_end_are_
         assert found["uptime_s"] > 0
         assert found["last_trade"]["symbol"] == "AAPL"
         assert found["daily_pnl"] != 0
+        assert found["execution"]["all"]["slippage_bps"]["count"] > 0
+        assert "AAPL" in found["execution"]["symbols"]
         bot.command("halt")
         assert asked(tmp_path)[0] == ExitCode.HALTED
         bot.command("resume")
