@@ -509,7 +509,7 @@ def test_an_option_that_cannot_be_read_is_exit_code_2(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", *arguments])
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
 
 
