@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,7 @@ LOCK = "notify.lock"
 _READ_AT_S = 15.0  # how exactly it is kept when the journal was read
 _FLAPPING_S = 300.0  # a feed that is lost again within this is told of, but not at once
 _CONFIRM_S = 2.0  # that the core has to say what the gate did already
+_ANSWER_S = 30.0  # that an address may take
 _ODD_TRIES = (1, 10, 100, 1_000)  # in vain, at which it is said
 
 
@@ -94,8 +96,8 @@ class Desk:
         self._say = say
         self.live: bool | None = None  # whether it is about real money
         self._from_run = from_run
-        self._state = _load(self._path)
-        self._saved = b""
+        self._saved = _read(self._path)
+        self._state = _state_of(self._saved)
         self._failed: dict[str, int] = {}  # tries in vain in a row, by address
         self.outbox = Outbox(self._state.outbox, settings, self._targets)
         self.run = from_run or 0  # the newest of the journal
@@ -208,12 +210,19 @@ class Desk:
             write_private(self._path, data)
             self._saved = data
 
+    def is_as_kept(self) -> bool:
+        """Whether what is on the disk is what this desk kept last: else another one went on from there."""
+        return _read(self._path) == self._saved
+
     async def send(self, key: str, message: Message, now: Callable[[], float]) -> None:
         """Send a message to an address, and note what became of it."""
         target = self._targets[key]
         text = message.text + texts.late(now() - message.at)
         body = self.outbox.body(message, now(), self.title, self._bot)
-        failure = await asyncio.to_thread(target.send, text, self.title, body)
+        try:
+            failure = await asyncio.wait_for(_on_thread(lambda: target.send(text, self.title, body)), _ANSWER_S)
+        except TimeoutError:
+            failure = f"no answer within {_ANSWER_S:g} s"
         self.outbox.sent(key, message, now(), delivered=not failure)
         self.save()
         if failure:
@@ -226,11 +235,37 @@ class Desk:
 
 def was_told(folder: Path, id: str) -> bool:
     """Whether the desk of a data folder has taken an event."""
-    return id in _load(folder / STATE).outbox.told
+    return id in _state_of(_read(folder / STATE)).outbox.told
 
 
-def _load(path: Path) -> State:
+def _read(path: Path) -> bytes:
+    """Return what is kept; empty if nothing can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=State)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _state_of(kept: bytes) -> State:
+    try:
+        return msgspec.json.decode(kept, type=State)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return State()
+
+
+def _on_thread(work: Callable[[], str]) -> asyncio.Future[str]:
+    """Have a thread of its own work: one that hangs takes no place in a pool, and does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[str] = loop.create_future()
+
+    def tell(done: str) -> None:
+        if not result.done():  # else nobody waits any more
+            result.set_result(done)
+
+    def run() -> None:
+        done = work()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, done)
+
+    threading.Thread(target=run, name="send", daemon=True).start()
+    return result

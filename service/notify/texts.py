@@ -123,6 +123,17 @@ def of_return(incident: str, pid: int, at: float) -> Event:
     return Event(f"{incident}/back", Kind.BOT, f"BOT BACK: process {pid} runs.", at, urgent=True)
 
 
+def of_blindness(folder: str, why: str, at: float) -> Event:
+    """Return what is told where the watcher cannot look at the data folder."""
+    text = f"WATCHER BLIND: {folder} cannot be looked at ({why}). What the bot does is not known."
+    return Event(f"blind/{at:.0f}", Kind.BOT, text, at, urgent=True)
+
+
+def of_sight(blindness: str, at: float) -> Event:
+    """Return what is told where it can again."""
+    return Event(f"{blindness}/over", Kind.BOT, "WATCHER SEES AGAIN.", at, urgent=True)
+
+
 def of_restart(run: int, before: int, pid: int, at: float) -> Event:
     """Return what is told where another bot took the place of one, between two looks."""
     text = f"BOT RESTARTED: process {pid} runs in place of {before}."

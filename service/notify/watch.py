@@ -7,10 +7,11 @@ that died with its notifier, it does that too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from service.data_folder import JOURNAL, running
 from service.errors import UserError, writing
@@ -29,7 +30,7 @@ STATE = "watch.json"
 _LOCK = "watch.lock"
 _ANSWER_S = 2.0  # that the bot has to answer
 _NOTIFIER_S = 7.0  # that the notifier of a bot that died has to say so itself
-_SEND_S = 6.0  # that is waited for what is sent, between two looks
+_LAST_S = 2.0  # for what is under way when the watcher ends; it is sent again by the next one
 
 
 class Seen(NamedTuple):
@@ -47,35 +48,40 @@ class Seen(NamedTuple):
 class Watch:
     """Decides what is wrong. `incident` is what was told last and still holds, also by a watcher before this one."""
 
-    def __init__(self, incident: Incident | None, stuck_s: float, now: float) -> None:
+    def __init__(self, incident: Incident | None, stuck_s: float) -> None:
         self.incident = incident
         self._stuck_s = stuck_s
-        self._well_at = now
+        self._silent_s = 0.0  # that this watcher has seen
+        self._unanswered = 0  # looks in a row
         self._pid = 0  # of the bot that was well last
 
-    def look(self, seen: Seen, now: float) -> Event | None:
-        """Return what is to be told of what was seen."""
+    def look(self, seen: Seen, passed_s: float, now: float) -> Event | None:
+        """Return what is to be told of what was seen, `passed_s` after the look before, at `now` (since 1970)."""
         if seen.pid and seen.claimed:
-            return self._look_at_living(seen, now)
+            return self._look_at_living(seen, passed_s, now)
         if seen.pid:
             return self._died(seen.pid, "", seen, now)
         if seen.failed is not None:
             return self._died(seen.failed.pid, seen.failed.failure, seen, now)
-        self._pid, self._well_at = 0, now
+        self._pid, self._silent_s, self._unanswered = 0, 0.0, 0
         return None
 
-    def _look_at_living(self, seen: Seen, now: float) -> Event | None:
-        silent = now - self._well_at if seen.silent_s is None else seen.silent_s
+    def _look_at_living(self, seen: Seen, passed_s: float, now: float) -> Event | None:
+        self._silent_s += passed_s
+        self._unanswered = self._unanswered + 1 if seen.silent_s is None else 0
+        silent = self._silent_s if seen.silent_s is None else seen.silent_s
         if seen.silent_s is not None and silent <= self._stuck_s:
             return self._well(seen, now)
-        if silent <= self._stuck_s or (self.incident is not None and self.incident.pid == seen.pid):
+        if self._unanswered == 1 or silent <= self._stuck_s:  # once may be the machine that wakes up
+            return None
+        if self.incident is not None and self.incident.pid == seen.pid:
             return None
         event = texts.of_stuck(seen.run, seen.pid, silent, now, seen.held)
         self.incident = Incident(event.id, seen.pid, stuck=True)
         return event
 
     def _well(self, seen: Seen, now: float) -> Event | None:
-        before, self._pid, self._well_at = self._pid, seen.pid, now
+        before, self._pid, self._silent_s = self._pid, seen.pid, 0.0
         if self.incident is not None:
             told, self.incident = self.incident, None
             return texts.of_return(told.id, seen.pid, now)
@@ -109,69 +115,145 @@ def look_at(folder: Path) -> Seen:
     return seen._replace(pid=bot.pid, claimed=claimed, silent_s=silent)
 
 
-async def watch(
-    folder: Path,
-    settings: NotifySettings,
-    targets: Sequence[Target],
-    *,
-    every_s: float,
-    stuck_s: float,
-    say: Callable[[str], None],
-    stop: asyncio.Event,
-) -> None:
-    """Watch the bot of a data folder until `stop` is set. Raises UserError where another watcher does."""
-    with writing(f"--data-dir {folder}"):
-        lock = (folder / _LOCK).open("wb")
-    with lock:
-        if not try_lock(lock.fileno()):
+class StandIn:
+    """Tells of the journal in the place of a notifier, where there is none."""
+
+    def __init__(
+        self, folder: Path, settings: NotifySettings, targets: Sequence[Target], say: Callable[[str], None]
+    ) -> None:
+        self._folder = folder
+        self._make_desk: Callable[[], Desk] = lambda: Desk(folder, settings, targets, say)
+        self._desk: Desk | None = None  # the one before, with its tries in vain, as long as no other went on from it
+        self._sender: Sender | None = None
+        self._lock: IO[bytes] | None = None  # held while something is under way
+
+    def look(self) -> bool:
+        """Tell what is new, if there is no notifier; return whether there is none. Raises OSError."""
+        if self._lock is None:
+            lock = (self._folder / LOCK).open("wb")
+            if not try_lock(lock.fileno()):
+                lock.close()
+                return False
+            self._lock = lock
+        if self._desk is None or self._sender is None or not (self._sender.busy or self._desk.is_as_kept()):
+            self._desk = self._make_desk()
+            self._sender = Sender(self._desk)
+        self._desk.poll(time.time())
+        self._sender.send()
+        if not self._sender.busy:
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Let a notifier have its place."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def settle(self) -> None:
+        """Wait for what is under way, for a moment."""
+        if self._sender is not None:
+            await self._sender.wait(_LAST_S)
+
+
+class Watcher:
+    """Looks at the bot of a data folder, and tells what is wrong with it. Raises UserError where another one does.
+
+    `every_s` are the seconds between two looks, and `stuck_s` those without a sign of life after which a bot is stuck.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: NotifySettings,
+        targets: Sequence[Target],
+        say: Callable[[str], None],
+        *,
+        every_s: float,
+        stuck_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        with writing(f"--data-dir {folder}"):
+            self._lock = (folder / _LOCK).open("wb")
+        if not try_lock(self._lock.fileno()):
+            self._lock.close()
             raise UserError(f"another watcher runs on {folder}: one is enough")
-        await _watch(folder, settings, targets, every_s, stuck_s, say, stop)
+        self._folder = folder
+        self._say = say
+        self._every_s = every_s
+        self._monotonic = monotonic
+        self._looked_at = monotonic()
+        self._desk = Desk(folder, settings, targets, say, name=STATE)
+        self._sender = Sender(self._desk)
+        self._deciding = Watch(self._desk.incident, stuck_s)
+        self._stand_in = StandIn(folder, settings, targets, say)
+        self._waiting: list[Event] = []  # a death, which the notifier may be telling of itself
+        self._waiting_since = 0.0
+        self._in_vain = 0  # looks in a row
+        self._blind = ""  # the id under which that was told
 
-
-async def _watch(
-    folder: Path,
-    settings: NotifySettings,
-    targets: Sequence[Target],
-    every_s: float,
-    stuck_s: float,
-    say: Callable[[str], None],
-    stop: asyncio.Event,
-) -> None:
-    desk = Desk(folder, settings, targets, say, name=STATE)
-    sender, deciding = Sender(desk), Watch(desk.incident, stuck_s, time.time())
-    waiting: list[Event] = []  # a death, which the notifier may be telling of itself
-    while not stop.is_set():
-        seen = await asyncio.to_thread(look_at, folder)
-        desk.live = seen.live
-        free = await _stand_in(folder, settings, targets, say)
-        if (event := deciding.look(seen, time.time())) is not None:
-            say(event.text)
-            waiting.append(event)
-        desk.incident = deciding.incident
-        if waiting and (free or "/died/" not in waiting[-1].id or time.time() > waiting[0].at + _NOTIFIER_S):
-            for event in waiting:
-                if not was_told(folder, event.id):
-                    desk.outbox.take(event)
-            waiting.clear()
-        sender.send()
-        await sender.wait(_SEND_S)
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Look again and again, until `stop` is set."""
         try:
-            await asyncio.wait_for(stop.wait(), every_s)
-        except TimeoutError:
-            continue
+            while not stop.is_set():
+                await self.look()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self._every_s)
+            await self.settle()
+        finally:
+            self.close()
 
+    async def settle(self) -> None:
+        """Wait for what is under way, for a moment."""
+        await self._sender.wait(_LAST_S)
+        await self._stand_in.settle()
 
-async def _stand_in(
-    folder: Path, settings: NotifySettings, targets: Sequence[Target], say: Callable[[str], None]
-) -> bool:
-    """Tell of the journal in the place of a notifier, if there is none; return whether there was none."""
-    with (folder / LOCK).open("wb") as lock:  # closing it lets go
-        if not try_lock(lock.fileno()):
-            return False
-        desk = Desk(folder, settings, targets, say)
-        desk.poll(time.time())
-        sender = Sender(desk)
-        sender.send()
-        await sender.wait(_SEND_S)
-        desk.save()
-    return True
+    def close(self) -> None:
+        """Let another one watch."""
+        self._lock.close()
+        self._stand_in.close()
+
+    async def look(self) -> None:
+        """Look once, and have sent what there is to be told; what is under way is not waited for."""
+        try:
+            seen = await asyncio.to_thread(look_at, self._folder)
+            free = self._stand_in.look()
+        except OSError as error:
+            self._looked_in_vain(error)
+        else:
+            self._looked(seen, free)
+        self._sender.send()
+
+    def _looked(self, seen: Seen, free: bool) -> None:
+        now, desk = self._monotonic(), self._desk
+        passed_s = min(now - self._looked_at, self._every_s + 2 * _ANSWER_S)  # more: the machine slept, or this process
+        self._looked_at = now
+        desk.live = seen.live
+        self._in_vain = 0
+        if self._blind:
+            self._tell(texts.of_sight(self._blind, time.time()))
+            self._blind = ""
+        if (event := self._deciding.look(seen, passed_s, time.time())) is not None:
+            self._say(event.text)
+            self._waiting_since = now if not self._waiting else self._waiting_since
+            self._waiting.append(event)
+        if not self._waiting:
+            return
+        if free or "/died/" not in self._waiting[-1].id or now > self._waiting_since + _NOTIFIER_S:
+            for event in self._waiting:
+                if not was_told(self._folder, event.id):
+                    desk.outbox.take(event)
+            self._waiting.clear()
+            desk.incident = self._deciding.incident  # not before: a watcher that starts again tells what waited
+
+    def _looked_in_vain(self, error: OSError) -> None:
+        """Say that nothing can be seen, once, when it is so at a second look: the bot may be in the same trouble."""
+        self._in_vain += 1
+        if self._in_vain == 2:
+            event = texts.of_blindness(str(self._folder), error.strerror or type(error).__name__, time.time())
+            self._blind = event.id
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        self._say(event.text)
+        self._desk.outbox.take(event)

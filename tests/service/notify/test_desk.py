@@ -65,6 +65,7 @@ class Office:
         self.desk = self.open()
 
     def begin(self, run: Run = RUN) -> SqliteJournal:
+        self.folder.mkdir(exist_ok=True)
         journal = SqliteJournal(self.folder / JOURNAL, "simulated", durable=False)
         journal.begin(run)
         return journal
