@@ -26,9 +26,11 @@ from service.version import VERSION
 _FILE = "running.json"
 _LOCK = "running.lock"
 _FAILED = "failed.json"
+_KILLED = "killed.json"
 _ANSWER_S = 5.0  # for the bot to answer a command
 _DIED = 502  # the bot, before it answered
 _MOST_BYTES = 10_000  # of an answer
+_LOCK_TRIES = 10
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -107,16 +109,27 @@ def claim(folder: Path) -> Iterator[Claim]:
         make_folder(folder)
         lock = (folder / _LOCK).open("wb")
     with lock:
-        if not try_lock(lock.fileno()):
+        if not _lock_soon(lock.fileno()):
             raise UserError(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
         with writing(f"--data-dir {folder}"):
-            for left in (_FILE, _FAILED):  # by a bot that was killed, or failed
-                (folder / left).unlink(missing_ok=True)
+            (folder / _FAILED).unlink(missing_ok=True)
+            (folder / _KILLED).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # left by a bot that was killed
+                (folder / _FILE).replace(folder / _KILLED)
         try:
             yield Claim(folder)
         finally:
             with contextlib.suppress(OSError):
                 (folder / _FILE).unlink(missing_ok=True)
+
+
+def _lock_soon(fileno: int) -> bool:
+    """Lock an open file; who only looks whether a bot runs (`is_claimed`) has it for a moment."""
+    for _ in range(_LOCK_TRIES):
+        if try_lock(fileno):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _who(folder: Path) -> str:
@@ -126,8 +139,17 @@ def _who(folder: Path) -> str:
 
 def find(folder: Path) -> Running | None:
     """Return the bot that runs on a data folder, if one published itself there."""
+    return _published(folder / _FILE)
+
+
+def killed(folder: Path) -> Running | None:
+    """Return the bot before the one that runs, or ran last, if that was killed: it ended without a word."""
+    return _published(folder / _KILLED)
+
+
+def _published(path: Path) -> Running | None:
     try:
-        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
+        return msgspec.json.decode(path.read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

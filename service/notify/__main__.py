@@ -97,6 +97,8 @@ async def _serve() -> int:
             if desk is None and try_lock(lock.fileno()):  # a watcher holds it for a moment
                 desk = Desk(folder, settings, targets, say, from_run=given.run or None)
                 sender = Sender(desk)
+                desk.poll(time.time())
+                desk.predecessor_died(given.pid, given.run, time.time())
             if desk is not None:
                 _look(desk, pipe)
                 sender.send()

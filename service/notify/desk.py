@@ -13,7 +13,7 @@ import msgspec
 
 from actors.messages import AccountOpened, DayStarted, FeedState, GateActed, PositionClosed, StateChanged
 from pipeline.events import SECOND
-from service.data_folder import JOURNAL
+from service.data_folder import JOURNAL, running
 from service.data_folder.bot_id import bot_id
 from service.errors import UserError
 from service.notify import texts
@@ -27,6 +27,9 @@ from service.private_files import write_private
 
 STATE = "notify.json"
 """What is kept, in the data folder, of what the journal says."""
+
+WATCHED = "watch.json"
+"""Likewise of what the watcher sees."""
 
 LOCK = "notify.lock"
 """Held by who tells of the journal: one at a time."""
@@ -53,6 +56,7 @@ class Incident(msgspec.Struct, frozen=True):
     id: str
     pid: int
     stuck: bool  # else it died
+    started: int = 0  # when the bot was, ns since 1970: another one may have its number
 
 
 class State(msgspec.Struct):
@@ -192,12 +196,21 @@ class Desk:
             if higher and not any(map(self.outbox.was_told, higher)):
                 self.outbox.take(texts.of_limit(beat.date, level, beat.day_pnl, beat.day_limit, now))
 
-    def died(self, pid: int, why: str, now: float) -> Event:
+    def died(self, pid: int, why: str, now: float) -> None:
         """Take that the bot died."""
         self._confirm(now + _CONFIRM_S)
-        event = texts.of_death(self.run, pid, why, now, self.held)
-        self.outbox.take(event)
-        return event
+        self.outbox.take(texts.of_death(self.run, pid, why, now, self.held))
+
+    def predecessor_died(self, pid: int, run: int, now: float) -> None:
+        """Take that the bot `pid` runs, from that run of the journal on, in the place of one that was killed.
+
+        Who should have told it may have been killed with it.
+        """
+        if (killed := running.killed(self._folder)) is None:
+            return
+        event = texts.of_death(max(run - 1, 0), killed.pid, "", now, self.held, pid)
+        if not was_told(self._folder, event.id, WATCHED):
+            self.outbox.take(event)
 
     def save(self) -> None:
         """Keep what there is, if it changed; what cannot be written is told once more after a restart."""
@@ -233,9 +246,9 @@ class Desk:
             self._say(f"{target.name} takes messages again")
 
 
-def was_told(folder: Path, id: str) -> bool:
-    """Whether the desk of a data folder has taken an event."""
-    return id in _state_of(_read(folder / STATE)).outbox.told
+def was_told(folder: Path, id: str, name: str = STATE) -> bool:
+    """Whether a desk of a data folder has taken an event."""
+    return id in _state_of(_read(folder / name)).outbox.told
 
 
 def _read(path: Path) -> bytes:

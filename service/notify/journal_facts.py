@@ -85,6 +85,16 @@ def read(path: Path, cursor: Cursor | None, from_run: int | None = None) -> Read
         return None
 
 
+def run_before(path: Path, ts: int) -> int:
+    """Return the newest run that began before a time (ns since 1970); 0 if there is none, or none can be read."""
+    try:
+        with closing(open_to_read(path)) as connection:
+            found = connection.execute("SELECT ifnull(max(id), 0) FROM runs WHERE started_ts < ?", (ts,)).fetchone()
+            return int(found[0])
+    except sqlite3.Error:
+        return 0
+
+
 def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int | None) -> Reading:
     newest, last = connection.execute(
         "SELECT (SELECT ifnull(max(id), 0) FROM runs), (SELECT ifnull(max(id), 0) FROM facts)"

@@ -106,9 +106,11 @@ def of_day(date: str, trades: int, wins: int, pnl: Decimal, at: float) -> Event:
     return Event(f"day/{date}/summary", Kind.DAILY, f"Day {date}: {done}.", at)
 
 
-def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str]) -> Event:
-    """Return what is told of a bot that died; whoever tells it, the id is the same."""
-    text = f"BOT DIED: {short(why) or f'process {pid} ended without a word'}. {_open(held, flat='Nothing was open.')}"
+def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str], successor: int = 0) -> Event:
+    """Return what is told of a bot that died; whoever tells it, the id is the same. `successor` runs in its place."""
+    then = f"; process {successor} runs in its place" if successor else ""
+    what = f"{short(why) or f'process {pid} ended without a word'}{then}"
+    text = f"BOT DIED: {what}. {_open(held, flat='Nothing was open.')}"
     return Event(f"{run}/died/{pid}", Kind.BOT, text, at, urgent=True)
 
 
@@ -132,12 +134,6 @@ def of_blindness(folder: str, why: str, at: float) -> Event:
 def of_sight(blindness: str, at: float) -> Event:
     """Return what is told where it can again."""
     return Event(f"{blindness}/over", Kind.BOT, "WATCHER SEES AGAIN.", at, urgent=True)
-
-
-def of_restart(run: int, before: int, pid: int, at: float) -> Event:
-    """Return what is told where another bot took the place of one, between two looks."""
-    text = f"BOT RESTARTED: process {pid} runs in place of {before}."
-    return Event(f"{run}/restarted/{pid}", Kind.BOT, text, at, urgent=True)
 
 
 def held_in_words(positions: Iterable[HeldPosition]) -> tuple[str, ...]:

@@ -13,19 +13,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import msgspec
+
 from service.data_folder import JOURNAL, running
 from service.errors import UserError, writing
 from service.locking import try_lock
 from service.notify import texts
-from service.notify.desk import LOCK, Desk, Incident, was_told
+from service.notify.desk import LOCK, WATCHED, Desk, Incident, was_told
 from service.notify.event import Event
-from service.notify.journal_facts import read
+from service.notify.journal_facts import read, run_before
 from service.notify.sender import Sender
 from service.notify.targets import Target
 from service.notify_settings import NotifySettings
-
-STATE = "watch.json"
-"""What is kept of the watcher, in the data folder."""
 
 _LOCK = "watch.lock"
 _ANSWER_S = 2.0  # that the bot has to answer
@@ -43,6 +42,9 @@ class Seen(NamedTuple):
     run: int = 0  # the journal's newest
     held: tuple[str, ...] = ()  # what is open, in words
     live: bool | None = None  # whether that run is about real money
+    started: int = 0  # when it was, ns since 1970: another one may have its number
+    killed: tuple[int, int] = (0, 0)  # the one before it, if that was killed: its number, and when it was started
+    killed_run: int = 0  # the last one of that
 
 
 class Watch:
@@ -53,17 +55,17 @@ class Watch:
         self._stuck_s = stuck_s
         self._silent_s = 0.0  # that this watcher has seen
         self._unanswered = 0  # looks in a row
-        self._pid = 0  # of the bot that was well last
+        self._well_last = (0, 0)  # the bot that was well last: its number, and when it was started
 
     def look(self, seen: Seen, passed_s: float, now: float) -> Event | None:
         """Return what is to be told of what was seen, `passed_s` after the look before, at `now` (since 1970)."""
         if seen.pid and seen.claimed:
             return self._look_at_living(seen, passed_s, now)
         if seen.pid:
-            return self._died(seen.pid, "", seen, now)
+            return self._died(seen.pid, "", seen, now, seen.started)
         if seen.failed is not None:
             return self._died(seen.failed.pid, seen.failed.failure, seen, now)
-        self._pid, self._silent_s, self._unanswered = 0, 0.0, 0
+        self._silent_s, self._unanswered = 0.0, 0
         return None
 
     def _look_at_living(self, seen: Seen, passed_s: float, now: float) -> Event | None:
@@ -74,26 +76,27 @@ class Watch:
             return self._well(seen, now)
         if self._unanswered == 1 or silent <= self._stuck_s:  # once may be the machine that wakes up
             return None
-        if self.incident is not None and self.incident.pid == seen.pid:
+        if self.incident is not None and (self.incident.pid, self.incident.started) == (seen.pid, seen.started):
             return None
         event = texts.of_stuck(seen.run, seen.pid, silent, now, seen.held)
-        self.incident = Incident(event.id, seen.pid, stuck=True)
+        self.incident = Incident(event.id, seen.pid, stuck=True, started=seen.started)
         return event
 
     def _well(self, seen: Seen, now: float) -> Event | None:
-        before, self._pid, self._silent_s = self._pid, seen.pid, 0.0
+        before, self._well_last, self._silent_s = self._well_last, (seen.pid, seen.started), 0.0
         if self.incident is not None:
             told, self.incident = self.incident, None
             return texts.of_return(told.id, seen.pid, now)
-        if before not in (0, seen.pid):
-            return texts.of_restart(seen.run, before, seen.pid, now)
+        if before[0] and before != self._well_last and before == seen.killed:  # between two looks
+            return texts.of_death(seen.killed_run, seen.killed[0], "", now, seen.held, seen.pid)
         return None
 
-    def _died(self, pid: int, why: str, seen: Seen, now: float) -> Event | None:
-        if self.incident is not None and self.incident.pid == pid and not self.incident.stuck:
-            return None
+    def _died(self, pid: int, why: str, seen: Seen, now: float, started: int = 0) -> Event | None:
         event = texts.of_death(seen.run, pid, why, now, seen.held)
-        self.incident = Incident(event.id, pid, stuck=False)
+        incident = Incident(event.id, pid, stuck=False, started=started)
+        if self.incident is not None and msgspec.structs.replace(self.incident, id=event.id) == incident:
+            return None
+        self.incident = incident
         return event
 
 
@@ -112,7 +115,11 @@ def look_at(folder: Path) -> Seen:
     claimed = silent is not None or running.is_claimed(folder)
     if not claimed and running.find(folder) != bot:  # it ended in order meanwhile: its file goes before its lock does
         return seen._replace(failed=running.failed(folder))
-    return seen._replace(pid=bot.pid, claimed=claimed, silent_s=silent)
+    seen = seen._replace(pid=bot.pid, started=bot.started_ts, claimed=claimed, silent_s=silent)
+    if (killed := running.killed(folder)) is None:
+        return seen
+    run = run_before(folder / JOURNAL, bot.started_ts)
+    return seen._replace(killed=(killed.pid, killed.started_ts), killed_run=run)
 
 
 class StandIn:
@@ -183,7 +190,7 @@ class Watcher:
         self._every_s = every_s
         self._monotonic = monotonic
         self._looked_at = monotonic()
-        self._desk = Desk(folder, settings, targets, say, name=STATE)
+        self._desk = Desk(folder, settings, targets, say, name=WATCHED)
         self._sender = Sender(self._desk)
         self._deciding = Watch(self._desk.incident, stuck_s)
         self._stand_in = StandIn(folder, settings, targets, say)

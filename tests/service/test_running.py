@@ -52,6 +52,26 @@ def test_a_second_claim_is_refused_and_says_who_is_there(tmp_path: Path) -> None
         assert running.find(tmp_path) is not None  # it took nothing from the first
 
 
+def test_who_comes_after_a_bot_that_was_killed_knows_it_and_who_comes_after_that_does_not(tmp_path: Path) -> None:
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        left = (tmp_path / "running.json").read_bytes()
+        killed = running.find(tmp_path)
+    (tmp_path / "running.json").write_bytes(left)
+    with running.claim(tmp_path):
+        assert running.find(tmp_path) is None
+        assert running.killed(tmp_path) == killed
+    with running.claim(tmp_path):
+        assert running.killed(tmp_path) is None
+
+
+def test_who_looks_whether_a_bot_runs_keeps_none_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [False, False, True]
+    monkeypatch.setattr(running, "try_lock", lambda fileno: answers.pop(0))
+    with running.claim(tmp_path):
+        assert answers == []
+
+
 def test_a_second_claim_is_refused_also_before_the_first_one_has_published(tmp_path: Path) -> None:
     with (
         running.claim(tmp_path),

@@ -26,8 +26,9 @@ from actors.messages import (
 )
 from actors.orders import Execution, OrderSide
 from pipeline.events import SECOND, Side
-from service.data_folder import JOURNAL
-from service.notify.desk import STATE, Desk, was_told
+from service.data_folder import JOURNAL, running
+from service.data_folder.running import Running
+from service.notify.desk import STATE, WATCHED, Desk, was_told
 from service.notify.messages import Beat
 from service.notify_settings import NotifySettings
 
@@ -225,6 +226,26 @@ def test_what_was_read_late_is_marked_by_when_it_can_have_happened(tmp_path: Pat
     other = int(NOW + 9_000_000) * SECOND  # by the clock of a market that runs ahead
     office.write(8, msgspec.structs.replace(HALT, input=8, ts=other))
     assert office.work(NOW + 601) == ["HALTED: by hand. Flat."]
+
+
+def test_a_bot_that_was_killed_with_its_notifier_is_told_by_the_next_one_unless_it_was_told(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.work()
+    office.desk.predecessor_died(8, 2, NOW)
+    assert office.work() == []
+    killed = Running(7, "", "127.0.0.1:1", "token", started_ts=1)
+    (tmp_path / "running.json").write_bytes(msgspec.json.encode(killed))
+    with running.claim(tmp_path):
+        office.desk.predecessor_died(8, 2, NOW)
+        assert office.work() == [
+            "BOT DIED: process 7 ended without a word; process 8 runs in its place. Nothing was open."
+        ]
+        assert office.target.bodies[-1]["id"] == "1/died/7"
+        office.open().predecessor_died(8, 2, NOW)
+        assert office.work() == []
+        (tmp_path / STATE).rename(tmp_path / WATCHED)  # the watcher has told it
+        office.open().predecessor_died(8, 2, NOW)
+        assert office.work() == []
 
 
 def test_an_account_s_number_is_masked(tmp_path: Path) -> None:

@@ -136,6 +136,22 @@ def test_a_bot_that_dies_together_with_its_notifier_is_told_by_the_watcher_with_
         assert halted["id"].split("/")[1] == "1"
 
 
+def test_a_bot_that_is_killed_with_all_of_its_processes_is_told_by_the_next_one(hook: Webhook, tmp_path: Path) -> None:
+    with notifying(hook, tmp_path, *ONE_KIND) as bot:
+        bot.until(lambda state: state["feed"]["state"] == "LIVE")
+        notifier = notifier_of(bot)
+        os.kill(notifier, signal.SIGSTOP)
+        bot.process.kill()
+        os.kill(notifier, signal.SIGKILL)
+        bot.process.wait(PATIENCE_S)
+    with notifying(hook, tmp_path, *ONE_KIND) as successor:
+        died = hook.until_text("BOT DIED: ")
+        assert died["id"].endswith(f"/1/died/{bot.process.pid}")
+        assert f"; process {successor.process.pid} runs in its place." in died["message"]
+        successor.until(lambda state: state["feed"]["state"] == "LIVE")
+        successor.stop()
+
+
 def test_a_session_that_fails_says_why_before_it_ends(hook: Webhook, tmp_path: Path) -> None:
     with notifying(hook, tmp_path, *ONE_KIND, "--set", "supervision.restarts=0") as bot:
         bot.until(lambda state: state["feed"]["state"] == "LIVE")

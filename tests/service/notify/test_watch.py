@@ -23,7 +23,7 @@ from service.notify.event import Event
 from service.notify.watch import Seen, Watch, Watcher, look_at
 from service.notify_settings import NotifySettings
 from service.private_files import write_private
-from tests.service.notify.test_desk import HALT, FakeTarget, Office
+from tests.service.notify.test_desk import HALT, RUN, FakeTarget, Office
 from tests.support.live import PATIENCE_S
 
 WELL = Seen(pid=7, claimed=True, silent_s=0.1, run=3)
@@ -98,12 +98,36 @@ def test_a_run_that_failed_says_why_and_one_that_was_stopped_in_order_is_no_inci
     assert watch.at(Seen(pid=9, claimed=True, silent_s=0.0, run=4), 3.0) is None
 
 
-def test_a_bot_that_was_restarted_between_two_looks_is_told() -> None:
+@pytest.mark.parametrize("pid", [8, 7])  # in a container, each bot has the same number
+def test_a_bot_that_was_killed_and_started_again_between_two_looks_is_told(pid: int) -> None:
     watch = Timed(None, 10)
-    watch.at(WELL, 1.0)
-    event = watch.at(Seen(pid=8, claimed=True, silent_s=0.0, run=4), 2.0)
+    watch.at(WELL._replace(started=1), 1.0)
+    watch.at(Seen(run=3), 2.0)  # the next one is starting
+    next_one = Seen(pid=pid, claimed=True, silent_s=0.0, run=4, held=(), started=2, killed=(7, 1), killed_run=3)
+    event = watch.at(next_one, 3.0)
     assert event is not None
-    assert event.text == "BOT RESTARTED: process 8 runs in place of 7."
+    assert event.id == "3/died/7"
+    assert event.text == (
+        f"BOT DIED: process 7 ended without a word; process {pid} runs in its place. Nothing was open."
+    )
+    assert watch.at(next_one, 4.0) is None
+
+
+def test_a_bot_that_was_stopped_and_started_again_between_two_looks_is_no_incident() -> None:
+    watch = Timed(None, 10)
+    watch.at(WELL._replace(started=1), 1.0)
+    assert watch.at(Seen(pid=8, claimed=True, silent_s=0.0, run=4, started=2), 2.0) is None
+
+
+def test_what_is_seen_of_a_bot_names_the_one_before_it_if_that_was_killed(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    write_private(tmp_path / "running.json", msgspec.json.encode(Running(7, "", "127.0.0.1:1", "token", started_ts=1)))
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        office.begin(msgspec.structs.replace(RUN, started_ts=2**62)).close()
+        seen = look_at(tmp_path)
+    assert (seen.killed, seen.killed_run, seen.run) == ((7, 1), 1, 2)
+    office.journal.close()
 
 
 def test_a_bot_that_ends_in_order_while_it_is_looked_at_has_not_died(
