@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from actors.book import HeldPosition
+from actors.book import Book
 from actors.messages import (
     ChainFailed,
     ChainRemoved,
@@ -34,8 +34,11 @@ _MINUS = "\N{MINUS SIGN}"
 _MOST_TEXT = 300  # characters of a reason
 
 
-def of_fact(fact: Fact, run: int, sequence: int, at: float, *, limit: float, held: Iterable[str]) -> Event | None:
-    """Return what is told of a fact, if anything. `limit` is the day's, in money; `held` what is open, in words.
+def of_fact(
+    fact: Fact, run: int, sequence: int, at: float, *, limit: float, held: Iterable[str] | None
+) -> Event | None:
+    """Return what is told of a fact, if anything. `limit` is the day's, in money; `held` what is open, in words, None
+    where nobody knows.
 
     The id is made of the run and the fact: whichever way a fact comes, however often, it is the same.
     """
@@ -70,7 +73,7 @@ def of_fact(fact: Fact, run: int, sequence: int, at: float, *, limit: float, hel
     return None
 
 
-def of_state(fact: StateChanged, run: int, at: float, *, limit: float, held: Iterable[str]) -> Event | None:
+def of_state(fact: StateChanged, run: int, at: float, *, limit: float, held: Iterable[str] | None) -> Event | None:
     """Return what is told of the trading state: that it became HALTED, and that it is so no more."""
     id = f"{run}/{fact.input}/{fact.state.value.lower()}"
     if fact.state is not TradingState.HALTED:
@@ -106,7 +109,7 @@ def of_day(date: str, trades: int, wins: int, pnl: Decimal, at: float) -> Event:
     return Event(f"day/{date}/summary", Kind.DAILY, f"Day {date}: {done}.", at)
 
 
-def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str], successor: int = 0) -> Event:
+def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str] | None, successor: int = 0) -> Event:
     """Return what is told of a bot that died; whoever tells it, the id is the same. `successor` runs in its place."""
     then = f"; process {successor} runs in its place" if successor else ""
     what = f"{short(why) or f'process {pid} ended without a word'}{then}"
@@ -114,7 +117,7 @@ def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str], succe
     return Event(f"{run}/died/{pid}", Kind.BOT, text, at, urgent=True)
 
 
-def of_stuck(run: int, pid: int, silent_s: float, at: float, held: Iterable[str]) -> Event:
+def of_stuck(run: int, pid: int, silent_s: float, at: float, held: Iterable[str] | None) -> Event:
     """Return what is told of a bot whose loop shows no sign of life."""
     text = f"BOT STUCK: process {pid} shows no sign of life for {silent_s:.0f} s. {_open(held)}"
     return Event(f"{run}/stuck/{pid}-{at - silent_s:.0f}", Kind.BOT, text, at, urgent=True)
@@ -136,12 +139,21 @@ def of_sight(blindness: str, at: float) -> Event:
     return Event(f"{blindness}/over", Kind.BOT, "WATCHER SEES AGAIN.", at, urgent=True)
 
 
-def held_in_words(positions: Iterable[HeldPosition]) -> tuple[str, ...]:
-    """Return what a book holds, as in ("AAPL 100", "MSFT -50")."""
+def held_in_words(positions: Iterable[tuple[str, Side, Decimal]]) -> tuple[str, ...]:
+    """Return in words what is open.
+
+    >>> held_in_words([("AAPL", Side.LONG, Decimal(100)), ("MSFT", Side.SHORT, Decimal(50))])
+    ('AAPL 100', 'MSFT -50')
+    """
     return tuple(
-        f"{held.symbol} {'-' if held.side is Side.SHORT else ''}{number(held.entered - held.exited)}"
-        for held in positions
+        f"{symbol} {'-' if side is Side.SHORT else ''}{number(quantity)}" for symbol, side, quantity in positions
     )
+
+
+def held_of(book: Book | None) -> tuple[str, ...]:
+    """Return in words what a book holds; where a journal has none, nothing was ever held."""
+    positions = book.positions if book is not None else ()
+    return held_in_words((held.symbol, held.side, held.entered - held.exited) for held in positions)
 
 
 def fold(texts: Sequence[str], events: int, count: int, noun: str, pnl: Decimal | None = None) -> str:
@@ -210,7 +222,9 @@ def short(reason: str) -> str:
     return line if len(line) <= _MOST_TEXT else f"{line[:_MOST_TEXT]}…"
 
 
-def _open(held: Iterable[str], flat: str = "Flat.") -> str:
+def _open(held: Iterable[str] | None, flat: str = "Flat.") -> str:
+    if held is None:
+        return "What is open is not known."
     words = ", ".join(held)
     return f"Open: {words}." if words else flat
 

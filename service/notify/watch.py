@@ -40,7 +40,7 @@ class Seen(NamedTuple):
     silent_s: float | None = None  # since its loop's last sign of life; None: it does not answer
     failed: running.Failed | None = None  # how the last one ended, if it could say so
     run: int = 0  # the journal's newest
-    held: tuple[str, ...] = ()  # what is open, in words
+    held: tuple[str, ...] | None = None  # what is open, in words; None: nobody knows
     live: bool | None = None  # whether that run is about real money
     started: int = 0  # when it was, ns since 1970: another one may have its number
     killed: tuple[int, int] = (0, 0)  # the one before it, if that was killed: its number, and when it was started
@@ -106,8 +106,7 @@ def look_at(folder: Path) -> Seen:
     found = read(folder / JOURNAL, None)
     seen = Seen()
     if found is not None:
-        held = texts.held_in_words(found.book.positions) if found.book is not None else ()
-        seen = Seen(run=found.run, held=held, live=found.live)
+        seen = Seen(run=found.run, held=texts.held_of(found.book), live=found.live)
     if bot is None:
         return seen._replace(failed=running.failed(folder))
     silent = running.silent_s(bot, _ANSWER_S)

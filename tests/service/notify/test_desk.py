@@ -135,29 +135,79 @@ def test_a_desk_that_starts_without_a_run_begins_with_what_comes_next(tmp_path: 
     assert office.work() == ["HALTED: by hand. Flat."]
 
 
-def test_another_journal_in_the_place_of_the_one_that_was_read_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_another_journal_in_the_place_of_the_one_that_was_read_is_read_as_far_as_it_is_newer(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.write(7, filled(1), filled(2), HALT)
     office.work()
     office.journal.close()
     for path in tmp_path.glob(f"{JOURNAL}*"):
         path.unlink()
-    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=2))
+    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=int(NOW + 1) * SECOND))
     office.write(7, filled(3), filled(4), filled(5), HALT)
     assert "HALTED: by hand. Flat." in office.work()
 
 
 def test_a_halt_that_the_pipe_told_is_not_told_again_by_the_journal_and_the_other_way_round(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    office.desk.beat(msgspec.structs.replace(BEAT, state=HALT), NOW)
+    office.desk.beat(msgspec.structs.replace(BEAT, state=HALT, state_run=1), NOW)
     assert office.work() == ["HALTED: by hand. Flat."]
     office.write(7, HALT)
     assert office.work() == []
     lifted = StateChanged(TradingState.ACTIVE, TradingState.HALTED, "", int(NOW), 9)
     office.write(9, lifted)
     assert office.work() == ["ACTIVE: no longer halted (resume)."]
-    office.desk.beat(msgspec.structs.replace(BEAT, state=lifted), NOW)
+    office.desk.beat(msgspec.structs.replace(BEAT, state=lifted, state_run=1), NOW)
     assert office.work() == []
+
+
+def test_a_halt_that_goes_on_in_the_next_session_is_not_told_again_and_a_new_one_is(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.write(7, HALT)
+    assert office.work() == ["HALTED: by hand. Flat."]
+    office.journal.close()
+    office.journal = office.begin()
+    goes_on = msgspec.structs.replace(HALT, input=1, taken_up=True)
+    office.write(1, goes_on)
+    office.open()
+    office.desk.beat(msgspec.structs.replace(BEAT, run=2, state=goes_on, state_run=2), NOW)
+    assert office.work() == []
+    office.write(2, msgspec.structs.replace(HALT, input=2))  # of a fresh book, say
+    assert office.work() == ["HALTED: by hand. Flat."]
+    office.write(3, StateChanged(TradingState.ACTIVE, TradingState.HALTED, "", int(NOW), 3))
+    office.write(4, msgspec.structs.replace(goes_on, input=4))  # while no address was there to be told
+    assert "HALTED: by hand. Flat." in office.work()
+
+
+def test_a_beat_says_what_is_open_where_the_journal_cannot(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    beat = msgspec.structs.replace(BEAT, held=("AAPL 5",), state=HALT, state_run=1)
+    office.desk.beat(beat, NOW)
+    assert office.work() == ["HALTED: by hand. Open: AAPL 5."]
+    office.journal.close()
+    (tmp_path / JOURNAL).write_bytes(b"no journal")
+    office.open()
+    office.desk.poll(NOW)
+    office.desk.died(7, "", NOW)
+    office.send(NOW)
+    assert office.target.texts[-1] == "BOT DIED: process 7 ended without a word. What is open is not known."
+
+
+def test_a_backup_that_is_put_back_tells_nothing_of_the_past(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.write(7, HALT)
+    office.journal.close()
+    backup = (tmp_path / JOURNAL).read_bytes()
+    office.journal = office.begin()
+    office.write(8, msgspec.structs.replace(HALT, input=8))
+    office.work()
+    office.journal.close()
+    for path in tmp_path.glob(f"{JOURNAL}*"):
+        path.unlink()
+    (tmp_path / JOURNAL).write_bytes(backup)
+    assert office.work(NOW + 1) == []
+    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=int(NOW + 2) * SECOND))
+    office.write(9, msgspec.structs.replace(HALT, input=9))
+    assert office.work(NOW + 3) == ["HALTED: by hand. Flat."]
 
 
 def test_what_the_gate_did_is_told_only_where_the_core_does_not_say_it_soon(tmp_path: Path) -> None:
@@ -170,6 +220,18 @@ def test_what_the_gate_did_is_told_only_where_the_core_does_not_say_it_soon(tmp_
     office.write(8, msgspec.structs.replace(acted, input=8))
     assert office.work(NOW + 60) == []
     assert office.work(NOW + 63) == ["HALTED past the bot's loop: by hand. Flat."]
+
+
+def test_nothing_that_the_gate_did_takes_the_place_of_what_it_did_before(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for number, action in enumerate(("halt", "flatten"), 6):
+        office.write(number, GateActed(action, "by hand", int(NOW) * SECOND, number))
+    assert office.work() == []
+    told = ["HALTED past the bot's loop: by hand. Flat.", "FLATTENING past the bot's loop: by hand. Flat."]
+    assert office.work(NOW - 3_600) == told  # a clock that was set back keeps none
+    office.write(8, GateActed("halt", "by hand", int(NOW) * SECOND, 8), GateActed("flatten", "", int(NOW) * SECOND, 8))
+    office.write(9, StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "pause", int(NOW) * SECOND, 9))
+    assert office.work(NOW + 50) == told[:1]
 
 
 def test_a_day_is_summed_up_when_the_next_one_begins_also_by_another_desk(tmp_path: Path) -> None:

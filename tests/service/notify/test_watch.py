@@ -89,7 +89,7 @@ def test_a_bot_that_is_stuck_and_then_dies_is_told_as_dead() -> None:
 def test_a_run_that_failed_says_why_and_one_that_was_stopped_in_order_is_no_incident() -> None:
     watch = Timed(None, 10)
     watch.at(WELL, 1.0)
-    event = watch.at(Seen(failed=Failed(7, "the core failed: ValueError: no"), run=3), 2.0)
+    event = watch.at(Seen(failed=Failed(7, "the core failed: ValueError: no"), run=3, held=()), 2.0)
     assert event is not None
     assert event.text == "BOT DIED: the core failed: ValueError: no. Nothing was open."
     watch = Timed(None, 10)
@@ -153,6 +153,8 @@ def test_a_heartbeat_goes_out_only_while_the_loop_beats_and_no_more_often_than_a
     assert heartbeat.due(60, 61.0)
     assert not heartbeat.due(60, 500.0)  # the loop is stuck
     assert heartbeat.due(61, 501.0)
+    assert not heartbeat.due(62, 502.0)
+    assert not heartbeat.due(62, 561.0)  # and got stuck after a beat that was not told
 
 
 # ------------------------------------------------------------------------------------------------- its looks
