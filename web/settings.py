@@ -130,6 +130,9 @@ class SignalsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("secret and secret_file are two ways to say one thing: set one of them")
 
 
+AHEAD_S = 1.0
+"""Seconds that the clock of who sends signals may be ahead."""
+
 SECRET_VARIABLE = "MICROBOT_SIGNALS__SECRET"
 """Where the secret of signals from outside is in the environment."""
 
