@@ -152,6 +152,17 @@ def test_a_bot_that_is_killed_with_all_of_its_processes_is_told_by_the_next_one(
         successor.stop()
 
 
+def test_a_notifier_without_an_address_leaves_what_is_to_be_told_to_a_watcher_that_has_one(
+    hook: Webhook, tmp_path: Path
+) -> None:
+    heart = ("--set", f"notify.heartbeat_url={hook.ping_url}", "--set", "notify.heartbeat_s=1")
+    with Bot(tmp_path, *FAST, *AT_ONCE, *heart) as bot, watching(hook, tmp_path):
+        wait_until(lambda: hook.pings >= 1)
+        assert bot.command("halt", "--reason", "I said so").returncode == 0
+        hook.until_text("HALTED: I said so.")
+        bot.stop()
+
+
 def test_a_session_that_fails_says_why_before_it_ends(hook: Webhook, tmp_path: Path) -> None:
     with notifying(hook, tmp_path, *ONE_KIND, "--set", "supervision.restarts=0") as bot:
         bot.until(lambda state: state["feed"]["state"] == "LIVE")
