@@ -482,7 +482,7 @@ class FeesReconciled(msgspec.Struct, frozen=True, tag="fees_reconciled", tag_fie
     input: int
 
 
-class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type"):
+class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="type", omit_defaults=True):
     """The trading state changed: by a command, by the loss limit, by a new day."""
 
     state: TradingState
@@ -490,6 +490,7 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state_changed", tag_field="
     reason: str
     ts: int
     input: int
+    taken_up: bool = False  # with a book: it was so before, in another session
 
 
 class StrategyHalted(msgspec.Struct, frozen=True, tag="strategy_halted", tag_field="type"):

@@ -22,7 +22,7 @@ from service.recorded.recording import Recorder
 from simulation import chance
 from simulation.broken import Broken
 from simulation.days import FIRST_DAY, Days
-from simulation.shrink import Failure, Shrinker, attempt, verdict
+from simulation.shrink import Failure, Shrinker, attempt, log_nothing, verdict
 from simulation.world import Result, World
 
 MINUTES = 5.0
@@ -166,7 +166,7 @@ def _failures(seeds: range, minutes: float, jobs: int) -> Iterator[Failure | Non
     if jobs == 1:
         yield from map(verdict, seeds, repeat(minutes))
         return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), log_nothing) as pool:
         yield from pool.map(verdict, seeds, repeat(minutes))
 
 
@@ -220,4 +220,5 @@ def _say_written(world: World, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    log_nothing()
     sys.exit(main())

@@ -32,12 +32,13 @@ from actors.messages import (
     TradingState,
 )
 from actors.orders import Execution, OrderCommand, OrderRejected, OrderReport, OrderRole, OrderSide, SubmitOrder
-from pipeline.events import SECOND, Clock, Quote, Side, Signal, Trade
+from pipeline.events import SECOND, Clock, ExternalSignal, Quote, Side, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
 from simulation.ledger import Ledger
 from simulation.limit_rules import LimitRules
 from simulation.memory import CrashSnapshot, Memory
+from simulation.outside import Words
 from simulation.place import Place
 from simulation.stop_audit import StopAudit
 from simulation.venue import Venue
@@ -86,6 +87,8 @@ class Audit:
             self._by_hand = before.memory.by_hand
         self._approved: dict[str, Signal] = {}  # by decision
         self._stops = StopAudit(place.venue.reached)
+        self._outside = place.outside
+        self._words = Words()
         self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
         self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
@@ -108,6 +111,7 @@ class Audit:
         self.facts.append(fact)
         self._news = True
         if isinstance(fact, SignalRaised):
+            self._words.check(fact.signal, self._core.now)
             if fact.approved:
                 self._approved[fact.decision] = fact.signal
         elif isinstance(fact, OrderSubmitted):
@@ -250,6 +254,11 @@ class Audit:
                     self._note_command(event)
                 elif isinstance(event, SymbolCommand):
                     self._limits.note(event)
+                elif isinstance(event, ExternalSignal):
+                    if self._by_hand is TradingState.HALTED:
+                        raise Broken("states", f"the signal {event.id} from outside was taken while HALTED")
+                    self._outside.take(event)
+                    self._words.note(event, self._core.now)
                 elif isinstance(event, OrderReport):
                     self._stops.note_report(event)
                     if event.revises:
@@ -363,6 +372,7 @@ class Audit:
         self._approved.clear()
         self._heard.clear()
         self._stops = StopAudit(self._venue.reached)
+        self._words = Words()
         self._account_seen = False
 
     def rolled_over(self) -> None:

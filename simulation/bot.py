@@ -34,7 +34,9 @@ from simulation.feed import Feed
 from simulation.gate import Killed, VirtualGate
 from simulation.kill_switch import STEP_S, LoopLink, VirtualKillSwitch
 from simulation.memory import CrashSnapshot
+from simulation.outside import reception_of
 from simulation.place import Place
+from web.messages import Asked
 
 BOT = "mb-51b07a11"
 """What its order ids begin with, in all its lives."""
@@ -140,6 +142,7 @@ class Bot:
         self.session = Session(
             core, facts, self.gate, self.parts[0], lambda _: None, (), self._outbox, timekeeper=self._timekeeper
         )
+        self._reception = reception_of(self, machine, place.outside, place.venue.symbols, self._timekeeper)
 
     def _make_gate(self, switch: KillSwitch) -> VirtualGate:
         place, faults = self._place, self._place.scenario.faults
@@ -243,6 +246,14 @@ class Bot:
                 self.take([SymbolCommand(name, symbol, now, until, "dashboard")])
 
         self._on_loop(give)
+
+    def hear(self, asked: Asked) -> None:
+        """Hear what a program outside says."""
+
+        def take() -> None:
+            self._reception.take(asked)
+
+        self._on_loop(take)
 
     def press(self, name: str) -> None:
         """Pull the kill switch."""

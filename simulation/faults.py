@@ -20,6 +20,7 @@ from pipeline.exits import ExitSignal, Held, Market
 from pipeline.exits.listed import take_profit
 from pipeline.operators.lift import merge
 from pipeline.strategy import Strategy, StrategySettings, default_exits, momentum_burst
+from simulation.outside import listening
 
 MORNING = 1_767_623_400 * SECOND  # 2026-01-05, 09:30 in New York
 LATE_EVENING = MORNING + (14 * 3600 + 28 * 60) * SECOND  # 23:58 there: the trading day changes on the way
@@ -77,6 +78,7 @@ class Faults(msgspec.Struct, frozen=True):
     command_s: float = 0.0  # the user gives a command
     resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
     symbol_s: float = 0.0  # the user locks, unlocks or flattens one symbol
+    said_s: float = 0.0  # a program outside says something of a symbol, to which the strategy listens then
 
     @classmethod
     def drawn(cls, random: Random) -> Faults:
@@ -147,6 +149,8 @@ class Scenario(msgspec.Struct, frozen=True):
         """The strategy: the default one, with exits for the parts before its own where there are any."""
         settings = self.settings.strategy
         found = momentum_burst(settings)
+        if self.faults.said_s:
+            found = listening(found)
         if not self.parts:
             return found
         takes = [take_profit(SMALL_GAIN * n, part) for n, part in enumerate(self.parts, 1)]
@@ -214,6 +218,7 @@ class Scenario(msgspec.Struct, frozen=True):
             strategy = msgspec.structs.replace(settings.strategy, **alone)
             settings = msgspec.structs.replace(settings, strategy=strategy)
         faults = msgspec.structs.replace(faults, slow_answer=0.3 if random.random() < 0.15 else 0.0)
+        faults = msgspec.structs.replace(faults, said_s=random.uniform(1, 8) if random.random() < 0.3 else 0.0)
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

@@ -8,6 +8,7 @@ from simulation.chance import Chance
 from simulation.disk import Disk
 from simulation.faults import Scenario
 from simulation.ledger import Ledgers
+from simulation.outside import Outside
 from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import Venue
 
@@ -22,3 +23,4 @@ class Place(NamedTuple):
     chance: Chance
     scenario: Scenario
     ledgers: Ledgers
+    outside: Outside

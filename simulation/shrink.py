@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import msgspec
+from loguru import logger
 
 from simulation.broken import Broken
 from simulation.chance import Occurrence
@@ -36,6 +37,11 @@ def attempt(seed: int, minutes: float, only: Sequence[str] | None = None) -> tup
     else:
         return world, None
     return world, Failure(seed, rule, sentence, world.seconds, minutes, tuple(world.chance.occurred))
+
+
+def log_nothing() -> None:
+    """Keep what the bot's parts log from the terminal of this process: a run says what it came to."""
+    logger.remove()
 
 
 def verdict(seed: int, minutes: float) -> Failure | None:

@@ -19,9 +19,11 @@ from simulation.chance import Chance
 from simulation.disk import Disk
 from simulation.faults import Scenario
 from simulation.ledger import Ledgers
+from simulation.outside import Outside
 from simulation.place import Place
 from simulation.scheduler import Machine, VirtualScheduler
 from simulation.venue import FOREVER, Venue
+from web.messages import SignalWish
 
 SYMBOLS = ("AAPL", "MSFT")
 STICK_WITHIN_S = 20.0
@@ -62,7 +64,10 @@ class World:
         self._machine, self._disk = Machine(self.scheduler), Disk()
         fee = Decimal(str(scenario.settings.execution.fee_per_share)) if scenario.simulated else Decimal(0)
         ledgers = Ledgers(fee, simulated=scenario.simulated)
-        self._place = Place(self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers)
+        outside = self._outside = Outside(self._machine)
+        self._place = Place(
+            self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers, outside
+        )
         self._most = scenario.most
         self._calm = False  # the faults are over
         self._next_bust = 0  # venue time, ns
@@ -124,6 +129,7 @@ class World:
             ("gap", faults.gap_s, "a price gaps", self._gap),
             ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
             ("symbol", faults.symbol_s, "somebody gives a command for one symbol", self._symbol_command),
+            ("said", faults.said_s, "a program outside says something", self._say),
         ):
             if every_s:
                 self._now_and_then(kind, every_s, words, occasion)
@@ -290,6 +296,16 @@ class World:
         lasts_s = random.choice((0.0, random.uniform(1, 60)))
         self.chance.detail(f"{name} {symbol} for {lasts_s:.1f} s" if name == "lock" else f"{name} {symbol}")
         self.bot.command_symbol(name, symbol, lasts_s if name == "lock" else 0.0)
+
+    def _say(self, random: Random) -> None:
+        asked = self._outside.word(random, SYMBOLS)
+        if asked is None:
+            self.chance.detail("too late, or by a clock that is ahead")
+            return
+        wish = asked.command
+        assert isinstance(wish, SignalWish)
+        self.chance.detail(f"{wish.name} {wish.symbol} {wish.value:g} ({wish.id})")
+        self.bot.hear(asked)
 
     def _bust(self, random: Random) -> None:
         """Undo an execution; of two without a report, one may hide the other, so they are not close together."""

@@ -133,6 +133,9 @@ class SignalsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 MAY_PASS = 75
 """The exit code of a web process that cannot listen now, and may later (EX_TEMPFAIL of sysexits.h)."""
 
+AHEAD_S = 1.0
+"""Seconds that the clock of who sends signals may be ahead."""
+
 SECRET_VARIABLE = "MICROBOT_SIGNALS__SECRET"
 """Where the secret of signals from outside is in the environment."""
 

@@ -34,13 +34,10 @@ from web.deadline import Moment
 from web.http import body_of, json_answer, refused
 from web.hub import Hub
 from web.messages import Answered, Asked, SignalWish
-from web.settings import SignalDoor, WebSettings
+from web.settings import AHEAD_S, SignalDoor, WebSettings
 from web.tries import Bucket, Tries
 
 SIGNALS = "/signals"
-
-_AHEAD_S = 1.0
-"""Seconds that a sender's clock may be ahead."""
 
 _AT_ONCE = 10
 _GRACE_S = 0.25
@@ -58,7 +55,7 @@ class SignalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]  # that a strategy listens to
     symbol: Annotated[str, Meta(min_length=1, max_length=LONGEST_SYMBOL)]
     id: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]  # its own: what comes again under it is taken once
-    ts: float  # seconds since 1970, when it was made
+    ts: Annotated[float, Meta(ge=0, lt=1e11)]  # seconds since 1970, when it was made
     side: Side | None = None
     value: float | None = None
     good_for: Annotated[float, Meta(gt=0, le=LONGEST_GOOD_FOR)] | None = None  # seconds after `ts`
@@ -114,7 +111,8 @@ class Signals:
         if wait_s := self._taken.wait_s(self._clock()):
             return _slower(wait_s, "Too many signals")
         self._taken.move(-1)
-        return await self._passed_on(signal, came.after(min(self._within_s, self._left_s(float(sent), came))))
+        left_s = min(self._left_s(float(sent), came), self._left_s(signal.ts, came, signal.good_for))
+        return await self._passed_on(signal, came.after(min(self._within_s, left_s)))
 
     def _is_signed(self, sent: str, shown: str, body: bytes) -> bool:
         """Whether the signature is that of the time and the body, compared in constant time."""
@@ -129,15 +127,15 @@ class Signals:
             return _slower(wait_s, "Too many wrong signatures")
         return refused(401, f"{'The signature is wrong' if shown else 'There is no signature'}: {_HOW}.")
 
-    def _left_s(self, ts: float, now: Moment) -> float:
-        return ts + self._max_age_s - now.wall_ms / 1_000
+    def _left_s(self, ts: float, now: Moment, good_for: float | None = None) -> float:
+        most_s = self._max_age_s if good_for is None else min(self._max_age_s, good_for)
+        return ts + most_s - now.wall_ms / 1_000
 
     def _fault_of_time(self, ts: float, now: Moment, good_for: float | None = None) -> str:
         age_s = now.wall_ms / 1_000 - ts
-        most_s = self._max_age_s
-        if age_s > (most_s if good_for is None else min(most_s, good_for)):
-            return f"The signal is {age_s:,.1f} s old, which is too late ({most_s:g} s at most): it was not taken."
-        if -age_s > _AHEAD_S:
+        if self._left_s(ts, now, good_for) < 0:
+            return f"The signal is {age_s:,.1f} s old, which is too late ({self._max_age_s:g} s at most)."
+        if -age_s > AHEAD_S:
             return f"The signal is of {-age_s:,.1f} s from now: set the sender's clock."
         return ""
 
@@ -156,7 +154,9 @@ class Signals:
             except NoAnswer as why:
                 return refused(502, f"{why} before it answered: it may have taken the signal.")
             except TimeoutError:
-                return refused(504, "The bot did not answer in time: the signal is not taken any more.")
+                return refused(
+                    504, "The bot did not answer in time: it takes the signal no more, but may have taken it."
+                )
 
 
 def _told(signal: SignalRequest, answered: Answered) -> web.Response:

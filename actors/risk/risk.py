@@ -392,7 +392,7 @@ class Risk:
         self.date = book.date
         self._count_losses_from(book.tally.day_start_equity if book.date else self._positions.equity)
         if self.state is not previous:
-            self._changed(previous, reason=self.state_reason or "as before")
+            self._changed(previous, reason=self.state_reason or "as before", taken_up=True)
 
     def _count_losses_from(self, equity: Decimal) -> None:
         self.day_start_equity = equity
@@ -482,7 +482,6 @@ class Risk:
         if command.name == "flatten":
             self._tell_executor(CloseAll(ExitReason.FLATTEN, frozenset((command.symbol,))))
 
-    def _changed(self, previous: TradingState, reason: str = "") -> None:
-        self._context.publish(
-            StateChanged(self.state, previous, reason or self.state_reason, self._context.now, self._context.input)
-        )
+    def _changed(self, previous: TradingState, reason: str = "", *, taken_up: bool = False) -> None:
+        told = self._context.now, self._context.input, taken_up
+        self._context.publish(StateChanged(self.state, previous, reason or self.state_reason, *told))

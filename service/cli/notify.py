@@ -54,13 +54,15 @@ def watch(
     import signal
 
     from service.cli import terminal
-    from service.notify import watch as watching
     from service.notify.targets import targets_of
+    from service.notify.watch import Watcher
 
     settings = _wanted(config, assignments)
     targets = targets_of(settings.urls)
     if not data_dir.is_dir():
         raise UserError(f"there is no folder {data_dir}: name the bot's --data-dir, where `microbot run` was started")
+
+    watcher = Watcher(data_dir, settings, targets, terminal.say, every_s=every, stuck_s=stuck_after)
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -68,9 +70,7 @@ def watch(
             with contextlib.suppress(NotImplementedError):  # not on Windows
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         terminal.say(f"watching the bot of {data_dir} every {every:g} s")
-        await watching.watch(
-            data_dir, settings, targets, every_s=every, stuck_s=stuck_after, say=terminal.say, stop=stop
-        )
+        await watcher.watch(stop)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())

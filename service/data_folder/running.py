@@ -26,6 +26,7 @@ from service.version import VERSION
 _FILE = "running.json"
 _LOCK = "running.lock"
 _FAILED = "failed.json"
+_KILLED = "killed.json"
 _TRIES, _BETWEEN_S = 10, 0.02  # to lock it: who looks whether a bot runs has it for a moment
 _ANSWER_S = 5.0  # for the bot to answer a command
 _DIED = 502  # the bot, before it answered
@@ -111,8 +112,10 @@ def claim(folder: Path) -> Iterator[Claim]:
         if not _lock(lock.fileno()):
             raise NotNow(f"another bot runs on {folder}{_who(folder)}: stop it, or choose another --data-dir")
         with writing(f"--data-dir {folder}"):
-            for left in (_FILE, _FAILED):  # by a bot that was killed, or failed
-                (folder / left).unlink(missing_ok=True)
+            (folder / _FAILED).unlink(missing_ok=True)
+            (folder / _KILLED).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # left by a bot that was killed
+                (folder / _FILE).replace(folder / _KILLED)
         try:
             yield Claim(folder)
         finally:
@@ -138,9 +141,21 @@ def find(folder: Path) -> Running | None:
 
     Raises UserError if the folder may not be looked at.
     """
+    return _published(folder / _FILE)
+
+
+def killed(folder: Path) -> Running | None:
+    """Return the bot before the one that runs, or ran last, if that was killed: it ended without a word.
+
+    Raises UserError if the folder may not be looked at.
+    """
+    return _published(folder / _KILLED)
+
+
+def _published(path: Path) -> Running | None:
     try:
-        with _looking(folder):
-            return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
+        with _looking(path.parent):
+            return msgspec.json.decode(path.read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -12,6 +12,7 @@ from actors.messages import TradingState
 from pipeline.events import SECOND, ExternalSignal
 from service.live.commands import CommandResult, Intake
 from web.messages import SignalWish, Wish
+from web.settings import AHEAD_S
 
 _KEPT_IDS = 10_000
 """Signals that are remembered: at 600 a minute those of a quarter of an hour, and none is taken when a minute old."""
@@ -23,7 +24,7 @@ class ExternalSignals:
     """Takes wishes in, on the bot's loop; those that are no signals go on to the intake as they are.
 
     `started` is when the bot was started, by the `wall` clock (s): what was sent before is another life's, which may
-    have acted on it.
+    have acted on it, and so is what a clock that is ahead has sent.
     """
 
     def __init__(self, intake: Intake, started: float, wall: Callable[[], float] = time.time) -> None:
@@ -63,9 +64,9 @@ class ExternalSignals:
     def _refusal(self, wish: SignalWish, core: Core) -> CommandResult | None:
         """Say why a signal is not taken; None if it is."""
         intake, symbol = self._intake, wish.symbol
-        if intake.ending.over:
+        if intake.ending.over or intake.ending.core_failed:
             return CommandResult(False, "the bot is stopping, and takes no more signals")
-        if wish.made < self._started:
+        if wish.made < self._started + AHEAD_S:
             return CommandResult(False, "it was made before the bot was started: it was not taken")
         if core.risk.state is TradingState.HALTED:
             why = core.risk.state_reason

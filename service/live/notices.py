@@ -11,6 +11,7 @@ from actors.messages import Fact, FeedChanged, StateChanged
 from service.errors import Stopped, UserError
 from service.live.children import NotifierProcess
 from service.live.parts import Plan
+from service.notify import texts
 from service.notify.messages import Beat, Configured, Ended
 from service.notify_settings import NotifySettings
 
@@ -29,13 +30,14 @@ class Notices:
         self._looks = 0
         self._feed: FeedChanged | None = None
         self._state: StateChanged | None = None
+        self._state_run = 0
 
     def note_fact(self, fact: Fact) -> None:
         """Take a fact, if it is a state that the journal may not hold."""
         if isinstance(fact, FeedChanged):
             self._feed = fact
         elif isinstance(fact, StateChanged):
-            self._state = fact
+            self._state, self._state_run = fact, self._run() or 0
 
     def look(self, core: Core) -> None:
         """Tell how the bot is, at every tenth look."""
@@ -51,7 +53,9 @@ class Notices:
             worth += held.open_profit(price) if price > 0 else 0.0
         start = float(core.risk.day_start_equity)
         limit = start * self._share
-        return Beat(self._run() or 0, core.risk.date, worth - start, limit, self._feed, self._state)
+        words = texts.held_in_words((each.symbol, each.side, each.quantity) for each in positions.open.values())
+        now = core.risk.date, worth - start, limit, words
+        return Beat(self._run() or 0, *now, self._feed, self._state, self._state_run)
 
     def goodbye(
         self, failure: Callable[[], str]

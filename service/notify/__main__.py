@@ -29,6 +29,7 @@ from web.pipe import FrameReader, FrameWriter, PipeError
 
 _LOOK_S = 0.5  # between two looks at the journal
 _LAST_S = 5.0  # for what is still to be sent when the bot has gone; the rest waits for its next start, or the watcher
+_FRESH_S = 3.0  # that a beat of the loop is a sign of life
 _PING_S = 10.0  # that the receiver of the heartbeat may take
 
 
@@ -94,9 +95,12 @@ async def _serve() -> int:
         lock = stack.enter_context((folder / LOCK).open("wb"))
         pinging = asyncio.create_task(_ping(pipe, settings.heartbeat_url, settings.heartbeat_s))
         while not pipe.closed.is_set():
-            if desk is None and try_lock(lock.fileno()):  # a watcher holds it for a moment
+            # Without an address there is nothing to tell: a watcher may have one. It holds the lock for a moment.
+            if desk is None and targets and try_lock(lock.fileno()):
                 desk = Desk(folder, settings, targets, say, from_run=given.run or None)
                 sender = Sender(desk)
+                desk.poll(time.time())
+                desk.predecessor_died(given.pid, given.run, time.time())
             if desk is not None:
                 _look(desk, pipe)
                 sender.send()
@@ -125,12 +129,15 @@ class Heartbeat:
         self._every_s = every_s
         self._next = 0.0
         self._counted = 0  # beats of the loop
+        self._beaten_at = float("-inf")  # when that was looked at last, and had grown
 
     def due(self, beats: int, now: float) -> bool:
-        """Whether it is time, by the beats of the loop that have come so far; saying yes uses that up."""
-        if beats == self._counted or now < self._next:
+        """Whether it is time, by the beats of the loop that have come so far; ask several times a second."""
+        if beats != self._counted:
+            self._counted, self._beaten_at = beats, now
+        if now < self._next or now > self._beaten_at + _FRESH_S:
             return False
-        self._counted, self._next = beats, now + self._every_s
+        self._next = now + self._every_s
         return True
 
 

@@ -24,6 +24,7 @@ from actors.messages import (
     StateChanged,
     StrategyHalted,
 )
+from pipeline.events import SECOND
 
 _WANTED = (
     *(OrderFilled, PositionClosed, StateChanged, GateActed, StrategyHalted, ChainFailed, ChainRemoved),
@@ -70,28 +71,40 @@ class Reading(NamedTuple):
     live: bool | None  # whether that run is about real money; None without a run
 
 
-def read(path: Path, cursor: Cursor | None, from_run: int | None = None) -> Reading | None:
+def read(path: Path, cursor: Cursor | None, from_run: int | None = None, read_at: float = 0.0) -> Reading | None:
     """Read what is behind a cursor, a bounded number of facts; None where there is no journal to be read.
 
-    Without a cursor, what is behind the beginning of `from_run`; without that as well, nothing: from here on. A journal
-    that another took the place of is read from its beginning.
+    Without a cursor, what is behind the beginning of `from_run`; without that as well, nothing: from here on. Of a
+    journal that took the place of another (a new one, or a backup), what is of runs that began after `read_at`, seconds
+    since 1970, when the other one was read last.
     """
     if not path.is_file():
         return None
     try:
         with closing(open_to_read(path)) as connection:
-            return _read(connection, cursor, from_run)
+            return _read(connection, cursor, from_run, round(read_at * SECOND))
     except (sqlite3.Error, msgspec.MsgspecError):  # it is being made, or damaged: `doctor` says so
         return None
 
 
-def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int | None) -> Reading:
+def run_before(path: Path, ts: int) -> int:
+    """Return the newest run that began before a time (ns since 1970); 0 if there is none, or none can be read."""
+    try:
+        with closing(open_to_read(path)) as connection:
+            found = connection.execute("SELECT ifnull(max(id), 0) FROM runs WHERE started_ts < ?", (ts,)).fetchone()
+            return int(found[0])
+    except sqlite3.Error:
+        return 0
+
+
+def _read(connection: sqlite3.Connection, cursor: Cursor | None, from_run: int | None, read_at: int) -> Reading:
     newest, last = connection.execute(
         "SELECT (SELECT ifnull(max(id), 0) FROM runs), (SELECT ifnull(max(id), 0) FROM facts)"
     ).fetchone()
     replaced = cursor is not None and (last < cursor.fact or not _is_same(connection, cursor))
     if replaced:
-        cursor = Cursor()
+        query = "SELECT ifnull(max(facts.id), 0) FROM facts JOIN runs ON runs.id = facts.run WHERE started_ts < ?"
+        cursor = Cursor(connection.execute(query, (read_at,)).fetchone()[0])
     elif cursor is None:
         start = last
         if from_run is not None:

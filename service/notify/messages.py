@@ -27,8 +27,10 @@ class Beat(msgspec.Struct, frozen=True, tag="beat", tag_field="type"):
     date: str  # of the trading day; empty before the first
     day_pnl: float  # open profit included
     day_limit: float  # the P/L at which trading ends for the day, below zero; 0: none
+    held: tuple[str, ...] = ()  # what is open, in words: the journal may be what cannot be written
     feed: FeedChanged | None = None
     state: StateChanged | None = None  # the newest
+    state_run: int = 0  # of which it is
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="type"):

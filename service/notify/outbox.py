@@ -71,7 +71,7 @@ class Outbox:
         self._told = set(kept.told)
         self._sent_at = kept.sent_at
         self._tries: dict[str, int] = {}  # in vain, in a row, by address
-        self._not_before: dict[str, float] = {}
+        self._tried: dict[str, tuple[float, float]] = {}  # in vain, when, and how long to wait since then
         self._under_way: set[str] = set()  # addresses that are being sent to
         for message in list(kept.messages):  # what is owed to addresses that are no more is owed to those that are
             self._replace(message, tuple(key for key in message.owed if key in self._targets) or self._targets)
@@ -119,7 +119,7 @@ class Outbox:
             return False
         sealed = False
         for kind, found in list(self.kept.gathered.items()):
-            soon = now < max(found.at + GATHER_S, self._last_sent() + self._settings.gap_s)
+            soon = is_within(found.at, GATHER_S, now) or is_within(self._last_sent(), self._settings.gap_s, now)
             if not hurry and (soon or self._all_wait_for(kind)):
                 continue
             del self.kept.gathered[kind]
@@ -143,11 +143,11 @@ class Outbox:
         """Return what to send now, by address: one message each, the urgent ones first. Each is answered by `sent`."""
         found = []
         for key in self._targets:
-            if key in self._under_way or now < self._not_before.get(key, 0.0):
+            if key in self._under_way or is_within(*self._tried.get(key, (0.0, 0.0)), now):
                 continue
             owed = [message for message in self.kept.messages if key in message.owed]
             urgent = [message for message in owed if message.urgent]
-            soon = now < self._sent_at.get(key, 0.0) + self._settings.gap_s
+            soon = is_within(self._sent_at.get(key, 0.0), self._settings.gap_s, now)
             if not urgent and (self.is_quiet(now) or (soon and not hurry)):
                 continue
             if chosen := (urgent or owed)[:1]:
@@ -160,10 +160,10 @@ class Outbox:
         self._under_way.discard(key)
         if not delivered:
             self._tries[key] = self._tries.get(key, 0) + 1
-            self._not_before[key] = now + min(MOST_BACKOFF_S, 0.5 * 2.0 ** min(self._tries[key], 10))
+            self._tried[key] = now, min(MOST_BACKOFF_S, 0.5 * 2.0 ** min(self._tries[key], 10))
             return
         self._tries.pop(key, None)
-        self._not_before.pop(key, None)
+        self._tried.pop(key, None)
         if not message.urgent:
             self._sent_at[key] = now
         current = next((other for other in self.kept.messages if other.id == message.id), None)
@@ -220,6 +220,11 @@ class Outbox:
             self.kept.messages[place] = msgspec.structs.replace(message, owed=owed)
         else:
             del self.kept.messages[place]
+
+
+def is_within(since: float, seconds: float, now: float) -> bool:
+    """Whether fewer seconds than that have passed; where the clock was set back, nobody knows, and nothing waits."""
+    return since <= now < since + seconds
 
 
 def _folded(kind: Kind, found: Gathered) -> str:

@@ -23,7 +23,18 @@ class Sender:
         for key, message in self._desk.outbox.due(now, hurry=hurry):
             task = asyncio.create_task(self._desk.send(key, message, time.time))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Go on with what is due next at that address."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self.send()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._tasks)
 
     async def wait(self, within_s: float) -> None:
         """Wait until what is under way has been sent, for some seconds at most."""

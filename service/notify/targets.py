@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -25,9 +26,21 @@ class Target:
         self._webhook = plugin if url.lower().startswith(("json://", "jsons://")) else None
         self._sender = sender  # which puts a text into the form that the service wants
         self._secrets = secrets  # of all addresses: what apprise says meanwhile may be of another one
+        self._sending = threading.Lock()
 
     def send(self, text: str, title: str, body: Mapping[str, Any]) -> str:
-        """Send a message, which may take seconds; return why it was not taken, empty if it was. Raises nothing."""
+        """Send a message, which may take seconds; return why it was not taken, empty if it was. Raises nothing.
+
+        One that has not ended, whoever waits for it, keeps the next one from beginning.
+        """
+        if not self._sending.acquire(blocking=False):
+            return "it has not answered the message before"
+        try:
+            return self._send(text, title, body)
+        finally:
+            self._sending.release()
+
+    def _send(self, text: str, title: str, body: Mapping[str, Any]) -> str:
         if self._webhook is not None:  # programs want fields
             self._webhook.payload_extras = dict(body)
         with _said() as lines:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from actors.book import HeldPosition
+from actors.book import Book
 from actors.messages import (
     ChainFailed,
     ChainRemoved,
@@ -34,8 +34,11 @@ _MINUS = "\N{MINUS SIGN}"
 _MOST_TEXT = 300  # characters of a reason
 
 
-def of_fact(fact: Fact, run: int, sequence: int, at: float, *, limit: float, held: Iterable[str]) -> Event | None:
-    """Return what is told of a fact, if anything. `limit` is the day's, in money; `held` what is open, in words.
+def of_fact(
+    fact: Fact, run: int, sequence: int, at: float, *, limit: float, held: Iterable[str] | None
+) -> Event | None:
+    """Return what is told of a fact, if anything. `limit` is the day's, in money; `held` what is open, in words, None
+    where nobody knows.
 
     The id is made of the run and the fact: whichever way a fact comes, however often, it is the same.
     """
@@ -70,7 +73,7 @@ def of_fact(fact: Fact, run: int, sequence: int, at: float, *, limit: float, hel
     return None
 
 
-def of_state(fact: StateChanged, run: int, at: float, *, limit: float, held: Iterable[str]) -> Event | None:
+def of_state(fact: StateChanged, run: int, at: float, *, limit: float, held: Iterable[str] | None) -> Event | None:
     """Return what is told of the trading state: that it became HALTED, and that it is so no more."""
     id = f"{run}/{fact.input}/{fact.state.value.lower()}"
     if fact.state is not TradingState.HALTED:
@@ -106,13 +109,15 @@ def of_day(date: str, trades: int, wins: int, pnl: Decimal, at: float) -> Event:
     return Event(f"day/{date}/summary", Kind.DAILY, f"Day {date}: {done}.", at)
 
 
-def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str]) -> Event:
-    """Return what is told of a bot that died; whoever tells it, the id is the same."""
-    text = f"BOT DIED: {short(why) or f'process {pid} ended without a word'}. {_open(held, flat='Nothing was open.')}"
+def of_death(run: int, pid: int, why: str, at: float, held: Iterable[str] | None, successor: int = 0) -> Event:
+    """Return what is told of a bot that died; whoever tells it, the id is the same. `successor` runs in its place."""
+    then = f"; process {successor} runs in its place" if successor else ""
+    what = f"{short(why) or f'process {pid} ended without a word'}{then}"
+    text = f"BOT DIED: {what}. {_open(held, flat='Nothing was open.')}"
     return Event(f"{run}/died/{pid}", Kind.BOT, text, at, urgent=True)
 
 
-def of_stuck(run: int, pid: int, silent_s: float, at: float, held: Iterable[str]) -> Event:
+def of_stuck(run: int, pid: int, silent_s: float, at: float, held: Iterable[str] | None) -> Event:
     """Return what is told of a bot whose loop shows no sign of life."""
     text = f"BOT STUCK: process {pid} shows no sign of life for {silent_s:.0f} s. {_open(held)}"
     return Event(f"{run}/stuck/{pid}-{at - silent_s:.0f}", Kind.BOT, text, at, urgent=True)
@@ -123,18 +128,32 @@ def of_return(incident: str, pid: int, at: float) -> Event:
     return Event(f"{incident}/back", Kind.BOT, f"BOT BACK: process {pid} runs.", at, urgent=True)
 
 
-def of_restart(run: int, before: int, pid: int, at: float) -> Event:
-    """Return what is told where another bot took the place of one, between two looks."""
-    text = f"BOT RESTARTED: process {pid} runs in place of {before}."
-    return Event(f"{run}/restarted/{pid}", Kind.BOT, text, at, urgent=True)
+def of_blindness(folder: str, why: str, at: float) -> Event:
+    """Return what is told where the watcher cannot look at the data folder."""
+    text = f"WATCHER BLIND: {folder} cannot be looked at ({why}). What the bot does is not known."
+    return Event(f"blind/{at:.0f}", Kind.BOT, text, at, urgent=True)
 
 
-def held_in_words(positions: Iterable[HeldPosition]) -> tuple[str, ...]:
-    """Return what a book holds, as in ("AAPL 100", "MSFT -50")."""
+def of_sight(blindness: str, at: float) -> Event:
+    """Return what is told where it can again."""
+    return Event(f"{blindness}/over", Kind.BOT, "WATCHER SEES AGAIN.", at, urgent=True)
+
+
+def held_in_words(positions: Iterable[tuple[str, Side, Decimal]]) -> tuple[str, ...]:
+    """Return in words what is open.
+
+    >>> held_in_words([("AAPL", Side.LONG, Decimal(100)), ("MSFT", Side.SHORT, Decimal(50))])
+    ('AAPL 100', 'MSFT -50')
+    """
     return tuple(
-        f"{held.symbol} {'-' if held.side is Side.SHORT else ''}{number(held.entered - held.exited)}"
-        for held in positions
+        f"{symbol} {'-' if side is Side.SHORT else ''}{number(quantity)}" for symbol, side, quantity in positions
     )
+
+
+def held_of(book: Book | None) -> tuple[str, ...]:
+    """Return in words what a book holds; where a journal has none, nothing was ever held."""
+    positions = book.positions if book is not None else ()
+    return held_in_words((held.symbol, held.side, held.entered - held.exited) for held in positions)
 
 
 def fold(texts: Sequence[str], events: int, count: int, noun: str, pnl: Decimal | None = None) -> str:
@@ -203,7 +222,9 @@ def short(reason: str) -> str:
     return line if len(line) <= _MOST_TEXT else f"{line[:_MOST_TEXT]}…"
 
 
-def _open(held: Iterable[str], flat: str = "Flat.") -> str:
+def _open(held: Iterable[str] | None, flat: str = "Flat.") -> str:
+    if held is None:
+        return "What is open is not known."
     words = ", ".join(held)
     return f"Open: {words}." if words else flat
 

@@ -21,6 +21,7 @@ from actors.messages import (
     OrderSubmitted,
     PositionOpened,
     Refusal,
+    StateChanged,
     TradingState,
 )
 from actors.orders import (
@@ -169,6 +170,17 @@ def test_decisions_of_an_earlier_session_have_names_of_their_own_and_keep_them()
     third = resumed(second, book="mb-x-s3")
     assert [(fact.decision, fact.adopted) for fact in second.of(PositionOpened)] == [("s1-1", True)]
     assert [fact.decision for fact in third.of(PositionOpened)] == ["s1-1"]
+
+
+def test_a_halt_that_is_taken_up_says_so_and_what_changes_afterwards_does_not() -> None:
+    first = Session(book="mb-x-s1").feed(trade(0, 100), Command("halt", at(1)))
+    second = resumed(first, book="mb-x-s2").feed(Command("resume", at(2)), Command("halt", at(3)))
+    assert [fact.taken_up for fact in first.of(StateChanged)] == [False]
+    assert [(fact.state, fact.taken_up) for fact in second.of(StateChanged)] == [
+        (TradingState.HALTED, True),
+        (TradingState.ACTIVE, False),
+        (TradingState.HALTED, False),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- at a broker

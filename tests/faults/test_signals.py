@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.bots import Log
 from tests.support.live import PATIENCE_S, Bot, microbot, wait_until
+from web.settings import AHEAD_S
 
 SECRET = "what-the-desk-signs-with-0123456789"
 DESK = '''
@@ -61,6 +62,8 @@ def test_a_signal_acts_once_and_the_session_replays(tmp_path: Path, monkeypatch:
     with Bot(tmp_path, *options, *risk, *door) as bot:
         log = Log(bot)
         bot.until(lambda state: state["symbols"]["AAPL"]["price"] is not None)
+        there = time.time()
+        wait_until(lambda: time.time() > there + AHEAD_S)  # what was made sooner is another life's
         assert send(bot, key="not-what-the-desk-signs-with")[0] == 401
         assert send(bot, name="dusk", id="0")[0] == 404
         made = time.time()

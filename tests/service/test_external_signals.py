@@ -36,7 +36,7 @@ class Bot:
         intake = SimpleNamespace(
             session=self.session,
             timekeeper=SimpleNamespace(venue_now=lambda: at(1)),
-            ending=SimpleNamespace(over=False),
+            ending=SimpleNamespace(over=False, core_failed=False),
             symbols=("A", "LATER"),
             feed=self._feed,
             carry_out=lambda command: CommandResult(True, f"carried out {command.name}"),
@@ -86,6 +86,7 @@ def test_an_id_is_that_of_one_signal() -> None:
         ({"symbol": "B"}, True, "no B is traded here, only A"),
         ({"symbol": "LATER"}, False, "no tick of LATER has come yet"),
         ({"made": START_S - 1}, False, "before the bot was started"),
+        ({"made": START_S + 0.9}, False, "before the bot was started"),  # by a clock that may be a second ahead
     ],
 )
 def test_what_nothing_could_come_of_is_refused(changes: dict[str, Any], wrong: bool, said: str) -> None:
@@ -121,6 +122,12 @@ def test_a_bot_that_stops_takes_none_and_commands_go_on_as_they_are() -> None:
     bot = Bot()
     assert bot.signals.carry_out(Command("pause")) == CommandResult(True, "carried out pause")
     bot.intake.ending.over = True
+    assert bot.take().changed is False
+
+
+def test_a_bot_whose_core_has_failed_takes_none() -> None:
+    bot = Bot()
+    bot.intake.ending.core_failed = True
     assert bot.take().changed is False
 
 

@@ -80,6 +80,19 @@ def test_of_a_folder_that_may_not_be_looked_at_nobody_says_that_no_bot_runs(
     assert "cannot be looked at" in judge(bot_of(tmp_path), tmp_path).found
 
 
+def test_who_comes_after_a_bot_that_was_killed_knows_it_and_who_comes_after_that_does_not(tmp_path: Path) -> None:
+    with running.claim(tmp_path) as claimed:
+        claimed.publish("http://127.0.0.1:1")
+        left = (tmp_path / "running.json").read_bytes()
+        killed = running.find(tmp_path)
+    (tmp_path / "running.json").write_bytes(left)
+    with running.claim(tmp_path):
+        assert running.find(tmp_path) is None
+        assert running.killed(tmp_path) == killed
+    with running.claim(tmp_path):
+        assert running.killed(tmp_path) is None
+
+
 def test_a_second_claim_is_refused_also_before_the_first_one_has_published(tmp_path: Path) -> None:
     with (
         running.claim(tmp_path),

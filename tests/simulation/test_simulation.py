@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -40,7 +41,10 @@ from actors.risk.account_limits import AccountLimits
 from actors.risk.risk import Risk
 from actors.risk.symbol_locks import SymbolLocks
 from pipeline import strategy
+from pipeline.events import ExternalSignal
 from pipeline.exits import ExitSignal
+from pipeline.externals import Externals, Listener
+from service.live import external_signals
 from service.live.session import Session
 from simulation.bot import MOMENTS
 from simulation.broken import Broken
@@ -49,6 +53,7 @@ from simulation.kill_switch import LoopLink
 from simulation.scheduler import Machine
 from simulation.world import World
 from tests.support.live import ROOT
+from web.deadline import Moment
 
 MINUTES = 5
 BUSTS = Scenario(msgspec.structs.replace(NONE, bust_s=20.0))
@@ -61,6 +66,7 @@ GAPS = Scenario(
         ),
     ),
 )
+SAID = Scenario(msgspec.structs.replace(NONE, said_s=2.0, stuck_s=20.0, command_s=20.0, resume_s=10.0))
 SEEDS = range(1020, 1060)
 
 
@@ -312,6 +318,30 @@ def test_a_days_first_equity_that_is_forgotten_at_a_restart_is_found(monkeypatch
 
     monkeypatch.setattr(Risk, "restore", restore)
     assert found()[1].rule == "memory"
+
+
+def test_a_signal_from_outside_that_acts_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_signals, "_KEPT_IDS", 0)
+    assert found(scenario=SAID)[1].rule == "said once"
+
+
+def test_a_signal_from_outside_that_is_taken_too_late_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Moment, "is_past", lambda moment, now: False)
+    broken = found(scenario=SAID)[1]
+    assert (broken.rule, "old when it was taken" in str(broken)) == ("said once", True)
+
+
+def test_a_signal_from_outside_that_is_in_force_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fresh(externals: Externals, listener: Listener, now: int) -> ExternalSignal | None:
+        return externals.newest(listener.name, now)
+
+    monkeypatch.setattr(Externals, "fresh", fresh)
+    assert found(scenario=SAID)[1].rule == "said once"
+
+
+def test_a_signal_from_outside_that_a_halted_bot_takes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_signals, "TradingState", SimpleNamespace(HALTED=None, ACTIVE=TradingState.ACTIVE))
+    assert found(scenario=SAID)[1].rule == "states"
 
 
 def test_a_position_that_is_forgotten_at_a_rollover_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

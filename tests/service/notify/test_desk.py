@@ -26,8 +26,9 @@ from actors.messages import (
 )
 from actors.orders import Execution, OrderSide
 from pipeline.events import SECOND, Side
-from service.data_folder import JOURNAL
-from service.notify.desk import STATE, Desk, was_told
+from service.data_folder import JOURNAL, running
+from service.data_folder.running import Running
+from service.notify.desk import STATE, WATCHED, Desk, was_told
 from service.notify.messages import Beat
 from service.notify_settings import NotifySettings
 
@@ -65,6 +66,7 @@ class Office:
         self.desk = self.open()
 
     def begin(self, run: Run = RUN) -> SqliteJournal:
+        self.folder.mkdir(exist_ok=True)
         journal = SqliteJournal(self.folder / JOURNAL, "simulated", durable=False)
         journal.begin(run)
         return journal
@@ -133,29 +135,79 @@ def test_a_desk_that_starts_without_a_run_begins_with_what_comes_next(tmp_path: 
     assert office.work() == ["HALTED: by hand. Flat."]
 
 
-def test_another_journal_in_the_place_of_the_one_that_was_read_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_another_journal_in_the_place_of_the_one_that_was_read_is_read_as_far_as_it_is_newer(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.write(7, filled(1), filled(2), HALT)
     office.work()
     office.journal.close()
     for path in tmp_path.glob(f"{JOURNAL}*"):
         path.unlink()
-    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=2))
+    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=int(NOW + 1) * SECOND))
     office.write(7, filled(3), filled(4), filled(5), HALT)
     assert "HALTED: by hand. Flat." in office.work()
 
 
 def test_a_halt_that_the_pipe_told_is_not_told_again_by_the_journal_and_the_other_way_round(tmp_path: Path) -> None:
     office = Office(tmp_path)
-    office.desk.beat(msgspec.structs.replace(BEAT, state=HALT), NOW)
+    office.desk.beat(msgspec.structs.replace(BEAT, state=HALT, state_run=1), NOW)
     assert office.work() == ["HALTED: by hand. Flat."]
     office.write(7, HALT)
     assert office.work() == []
     lifted = StateChanged(TradingState.ACTIVE, TradingState.HALTED, "", int(NOW), 9)
     office.write(9, lifted)
     assert office.work() == ["ACTIVE: no longer halted (resume)."]
-    office.desk.beat(msgspec.structs.replace(BEAT, state=lifted), NOW)
+    office.desk.beat(msgspec.structs.replace(BEAT, state=lifted, state_run=1), NOW)
     assert office.work() == []
+
+
+def test_a_halt_that_goes_on_in_the_next_session_is_not_told_again_and_a_new_one_is(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.write(7, HALT)
+    assert office.work() == ["HALTED: by hand. Flat."]
+    office.journal.close()
+    office.journal = office.begin()
+    goes_on = msgspec.structs.replace(HALT, input=1, taken_up=True)
+    office.write(1, goes_on)
+    office.open()
+    office.desk.beat(msgspec.structs.replace(BEAT, run=2, state=goes_on, state_run=2), NOW)
+    assert office.work() == []
+    office.write(2, msgspec.structs.replace(HALT, input=2))  # of a fresh book, say
+    assert office.work() == ["HALTED: by hand. Flat."]
+    office.write(3, StateChanged(TradingState.ACTIVE, TradingState.HALTED, "", int(NOW), 3))
+    office.write(4, msgspec.structs.replace(goes_on, input=4))  # while no address was there to be told
+    assert "HALTED: by hand. Flat." in office.work()
+
+
+def test_a_beat_says_what_is_open_where_the_journal_cannot(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    beat = msgspec.structs.replace(BEAT, held=("AAPL 5",), state=HALT, state_run=1)
+    office.desk.beat(beat, NOW)
+    assert office.work() == ["HALTED: by hand. Open: AAPL 5."]
+    office.journal.close()
+    (tmp_path / JOURNAL).write_bytes(b"no journal")
+    office.open()
+    office.desk.poll(NOW)
+    office.desk.died(7, "", NOW)
+    office.send(NOW)
+    assert office.target.texts[-1] == "BOT DIED: process 7 ended without a word. What is open is not known."
+
+
+def test_a_backup_that_is_put_back_tells_nothing_of_the_past(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.write(7, HALT)
+    office.journal.close()
+    backup = (tmp_path / JOURNAL).read_bytes()
+    office.journal = office.begin()
+    office.write(8, msgspec.structs.replace(HALT, input=8))
+    office.work()
+    office.journal.close()
+    for path in tmp_path.glob(f"{JOURNAL}*"):
+        path.unlink()
+    (tmp_path / JOURNAL).write_bytes(backup)
+    assert office.work(NOW + 1) == []
+    office.journal = office.begin(msgspec.structs.replace(RUN, started_ts=int(NOW + 2) * SECOND))
+    office.write(9, msgspec.structs.replace(HALT, input=9))
+    assert office.work(NOW + 3) == ["HALTED: by hand. Flat."]
 
 
 def test_what_the_gate_did_is_told_only_where_the_core_does_not_say_it_soon(tmp_path: Path) -> None:
@@ -168,6 +220,18 @@ def test_what_the_gate_did_is_told_only_where_the_core_does_not_say_it_soon(tmp_
     office.write(8, msgspec.structs.replace(acted, input=8))
     assert office.work(NOW + 60) == []
     assert office.work(NOW + 63) == ["HALTED past the bot's loop: by hand. Flat."]
+
+
+def test_nothing_that_the_gate_did_takes_the_place_of_what_it_did_before(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    for number, action in enumerate(("halt", "flatten"), 6):
+        office.write(number, GateActed(action, "by hand", int(NOW) * SECOND, number))
+    assert office.work() == []
+    told = ["HALTED past the bot's loop: by hand. Flat.", "FLATTENING past the bot's loop: by hand. Flat."]
+    assert office.work(NOW - 3_600) == told  # a clock that was set back keeps none
+    office.write(8, GateActed("halt", "by hand", int(NOW) * SECOND, 8), GateActed("flatten", "", int(NOW) * SECOND, 8))
+    office.write(9, StateChanged(TradingState.PAUSED, TradingState.ACTIVE, "pause", int(NOW) * SECOND, 9))
+    assert office.work(NOW + 50) == told[:1]
 
 
 def test_a_day_is_summed_up_when_the_next_one_begins_also_by_another_desk(tmp_path: Path) -> None:
@@ -224,6 +288,26 @@ def test_what_was_read_late_is_marked_by_when_it_can_have_happened(tmp_path: Pat
     other = int(NOW + 9_000_000) * SECOND  # by the clock of a market that runs ahead
     office.write(8, msgspec.structs.replace(HALT, input=8, ts=other))
     assert office.work(NOW + 601) == ["HALTED: by hand. Flat."]
+
+
+def test_a_bot_that_was_killed_with_its_notifier_is_told_by_the_next_one_unless_it_was_told(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.work()
+    office.desk.predecessor_died(8, 2, NOW)
+    assert office.work() == []
+    killed = Running(7, "", "127.0.0.1:1", "token", started_ts=1)
+    (tmp_path / "running.json").write_bytes(msgspec.json.encode(killed))
+    with running.claim(tmp_path):
+        office.desk.predecessor_died(8, 2, NOW)
+        assert office.work() == [
+            "BOT DIED: process 7 ended without a word; process 8 runs in its place. Nothing was open."
+        ]
+        assert office.target.bodies[-1]["id"] == "1/died/7"
+        office.open().predecessor_died(8, 2, NOW)
+        assert office.work() == []
+        (tmp_path / STATE).rename(tmp_path / WATCHED)  # the watcher has told it
+        office.open().predecessor_died(8, 2, NOW)
+        assert office.work() == []
 
 
 def test_an_account_s_number_is_masked(tmp_path: Path) -> None:

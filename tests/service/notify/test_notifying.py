@@ -136,6 +136,33 @@ def test_a_bot_that_dies_together_with_its_notifier_is_told_by_the_watcher_with_
         assert halted["id"].split("/")[1] == "1"
 
 
+def test_a_bot_that_is_killed_with_all_of_its_processes_is_told_by_the_next_one(hook: Webhook, tmp_path: Path) -> None:
+    with notifying(hook, tmp_path, *ONE_KIND) as bot:
+        bot.until(lambda state: state["feed"]["state"] == "LIVE")
+        notifier = notifier_of(bot)
+        os.kill(notifier, signal.SIGSTOP)
+        bot.process.kill()
+        os.kill(notifier, signal.SIGKILL)
+        bot.process.wait(PATIENCE_S)
+    with notifying(hook, tmp_path, *ONE_KIND) as successor:
+        died = hook.until_text("BOT DIED: ")
+        assert died["id"].endswith(f"/1/died/{bot.process.pid}")
+        assert f"; process {successor.process.pid} runs in its place." in died["message"]
+        successor.until(lambda state: state["feed"]["state"] == "LIVE")
+        successor.stop()
+
+
+def test_a_notifier_without_an_address_leaves_what_is_to_be_told_to_a_watcher_that_has_one(
+    hook: Webhook, tmp_path: Path
+) -> None:
+    heart = ("--set", f"notify.heartbeat_url={hook.ping_url}", "--set", "notify.heartbeat_s=1")
+    with Bot(tmp_path, *FAST, *AT_ONCE, *heart) as bot, watching(hook, tmp_path):
+        wait_until(lambda: hook.pings >= 1)
+        assert bot.command("halt", "--reason", "I said so").returncode == 0
+        hook.until_text("HALTED: I said so.")
+        bot.stop()
+
+
 def test_a_session_that_fails_says_why_before_it_ends(hook: Webhook, tmp_path: Path) -> None:
     with notifying(hook, tmp_path, *ONE_KIND, "--set", "supervision.restarts=0") as bot:
         bot.until(lambda state: state["feed"]["state"] == "LIVE")

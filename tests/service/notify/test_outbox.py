@@ -115,6 +115,24 @@ def test_an_address_that_takes_nothing_is_tried_again_ever_later_and_holds_up_no
     assert [key for key, _ in box.due(now)] == ["up"]
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
+    box = outbox(gap_s=10)
+    box.take(fill(1))
+    box.seal(NOON + 1)
+    ((key, message),) = box.due(NOON + 1)
+    box.sent(key, message, NOON + 1, delivered=True)
+    box.take(halt(2, NOON + 1))
+    ((key, message),) = box.due(NOON + 1)
+    box.sent(key, message, NOON + 1, delivered=False)
+    assert box.due(NOON + 1.5) == []
+    earlier = NOON - 3_600
+    assert texts(box.due(earlier)) == [message.text]
+    box.sent(key, message, earlier, delivered=True)
+    box.take(fill(3, NOON + 1))
+    assert box.seal(earlier)
+    assert texts(box.due(earlier)) == ["bought 3 A at 1"]
+
+
 def test_fills_go_on_to_an_address_while_another_takes_none() -> None:
     box = outbox(None, "down", "up", gap_s=0)
     for number in range(1, 4):

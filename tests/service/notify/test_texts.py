@@ -31,6 +31,14 @@ def test_a_daily_loss_halt_says_the_limit_and_what_is_open() -> None:
     assert told(fact, held=("AAPL 100", "MSFT -50"))[1].endswith("reached. Open: AAPL 100, MSFT -50.")
 
 
+def test_what_is_open_is_not_said_where_nobody_knows() -> None:
+    fact = StateChanged(HALTED, ACTIVE, "by hand", 1, 17)
+    event = texts.of_fact(fact, 3, 17, 1.0, limit=0, held=None)
+    assert event is not None
+    assert event.text == "HALTED: by hand. What is open is not known."
+    assert texts.of_death(3, 7, "", 1.0, None).text.endswith("without a word. What is open is not known.")
+
+
 def test_a_mismatch_is_a_kind_of_its_own_and_masks_the_account() -> None:
     reason = "the account and the book differ: account PA3K8G2HX91Q holds 5 AAPL"
     _, text, kind, urgent = told(StateChanged(HALTED, ACTIVE, reason, 1, 17))
