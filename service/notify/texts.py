@@ -128,9 +128,9 @@ def of_return(incident: str, pid: int, at: float) -> Event:
     return Event(f"{incident}/back", Kind.BOT, f"BOT BACK: process {pid} runs.", at, urgent=True)
 
 
-def of_blindness(folder: str, why: str, at: float) -> Event:
+def of_blindness(why: str, at: float) -> Event:
     """Return what is told where the watcher cannot look at the data folder."""
-    text = f"WATCHER BLIND: {folder} cannot be looked at ({why}). What the bot does is not known."
+    text = f"WATCHER BLIND: {why}. What the bot does is not known."
     return Event(f"blind/{at:.0f}", Kind.BOT, text, at, urgent=True)
 
 

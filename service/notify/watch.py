@@ -224,8 +224,10 @@ class Watcher:
         try:
             seen = await asyncio.to_thread(look_at, self._folder)
             free = self._stand_in.look()
+        except UserError as error:
+            self._looked_in_vain(str(error))
         except OSError as error:
-            self._looked_in_vain(error)
+            self._looked_in_vain(f"{self._folder} cannot be looked at: {error.strerror or type(error).__name__}")
         else:
             self._looked(seen, free)
         self._sender.send()
@@ -252,11 +254,11 @@ class Watcher:
             self._waiting.clear()
             desk.incident = self._deciding.incident  # not before: a watcher that starts again tells what waited
 
-    def _looked_in_vain(self, error: OSError) -> None:
+    def _looked_in_vain(self, why: str) -> None:
         """Say that nothing can be seen, once, when it is so at a second look: the bot may be in the same trouble."""
         self._in_vain += 1
         if self._in_vain == 2:
-            event = texts.of_blindness(str(self._folder), error.strerror or type(error).__name__, time.time())
+            event = texts.of_blindness(why, time.time())
             self._blind = event.id
             self._tell(event)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -263,10 +265,29 @@ def test_a_folder_that_cannot_be_looked_at_is_told_once_and_so_is_its_return(
     (tmp_path / "data").rename(away)
     (text,) = watched.look(times=4)
     assert text == (
-        f"WATCHER BLIND: {tmp_path / 'data'} cannot be looked at (No such file or directory). "
+        f"WATCHER BLIND: {tmp_path / 'data'} cannot be looked at: No such file or directory. "
         "What the bot does is not known."
     )
     shutil.copytree(away, tmp_path / "data")
+    assert watched.look(times=2) == ["WATCHER SEES AGAIN."]
+
+
+def test_a_folder_that_may_not_be_looked_at_any_more_is_told_too(
+    tmp_path: Path, watching_at: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_at, read = watching.look_at, Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "running.json":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return read(path)
+
+    watched = watching_at(tmp_path)
+    monkeypatch.setattr(watching, "look_at", look_at)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuse)
+        (text,) = watched.look(times=4)
+    assert text.startswith(f"WATCHER BLIND: {tmp_path} cannot be looked at: Permission denied; ask as the user ")
     assert watched.look(times=2) == ["WATCHER SEES AGAIN."]
 
 
