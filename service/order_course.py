@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +14,13 @@ from pipeline.events import SECOND, Quote, Trade
 ZERO = Decimal(0)
 MS = SECOND / 1_000
 """Nanoseconds in a millisecond."""
+
+
+MEASURES = (
+    *("venue_to_receipt_ms", "receipt_to_decision_ms", "submit_to_accept_ms", "accept_to_fill_ms"),
+    *("submit_to_fill_ms", "slippage_bps", "slippage"),
+)
+"""What is measured of an order, by the names of `OrderMeasured`."""
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -83,3 +91,12 @@ def shortfalls(orders: Sequence[LiveOrder]) -> list[float]:
         if quoted and average is not None:
             found.append(order.order.side.sign * (float(average) - quoted) / quoted * 10_000)
     return found
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """Return p50 and p99, each a value that there is (nearest rank), and their count; empty without values."""
+    ranked = sorted(values)
+    if not ranked:
+        return {}
+    p50, p99 = (ranked[math.ceil(part * len(ranked)) - 1] for part in (0.5, 0.99))
+    return {"p50": round(p50, 4), "p99": round(p99, 4), "count": len(ranked)}

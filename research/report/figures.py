@@ -64,6 +64,7 @@ class Figures(msgspec.Struct):
     funnel: Row
     open: list[Row]
     trades: list[Row]
+    fared: dict[str, Row]  # how live orders did, by symbol and of "all": `research.report.fared`
     equity: list[tuple[int, float, float]]  # ts, equity, drawdown (at most 0), after each trade
     note: str = ""  # how the settings were found, where this run is what they were chosen on: it weakens the verdict
 
@@ -95,6 +96,7 @@ def figures_of(found: Gathered) -> Figures:
         funnel=_funnel(found),
         open=found.open,
         trades=[_row(trade) for trade in trades],
+        fared=found.fared,
         equity=_equity(found),
     )
 

@@ -24,6 +24,18 @@ _GROSS = {
     "last": "at the last price at each trigger (no quotes are known)",
     "fills": "at the prices of the fills (no quotes are known)",
 }
+_STAGES = {
+    "venue_to_receipt_ms": "tick to receipt",
+    "receipt_to_decision_ms": "to the decision",
+    "submit_to_accept_ms": "sent to accepted",
+    "accept_to_fill_ms": "to the first fill",
+    "submit_to_fill_ms": "sent to filled, at the venue",
+    "slippage_bps": "slippage",
+}
+FARED = (
+    "Median and 99th percentile of the orders that were sent; slippage is what fills cost beyond the price of the "
+    "trigger, below 0 what they gained."
+)
 _MOST_SAID = 1_000_000
 _SHOWN_BP = 0.05  # what rounds to nothing is no cost to speak of
 
@@ -329,3 +341,21 @@ def group_cells(rows: list[Row], title: str) -> list[list[str]]:
         cell = [row["name"], f"{row['trades']:,}", f"{row['wins'] / row['trades'] * 100:.0f} %", bp(row["gross_bp"])]
         cells.append([*cell, spanned(row["net_bp"]), profit(row["pnl"]), f"{row['held_s']:.1f} s"])
     return cells
+
+
+def fared_cells(found: Figures) -> list[list[str]]:
+    """Return the table of how live orders did: p50 and p99 of each stage; no more than its head without any."""
+    known = [name for name in _STAGES if any(name in row for row in found.fared.values())]
+    cells = [["", "orders", *(_STAGES[name] for name in known)]]
+    for symbol, row in found.fared.items():
+        cells.append([symbol, f"{row['orders']:,}", *(_fared(name, row.get(name)) for name in known)])
+    return cells
+
+
+def _fared(name: str, told: Row | None) -> str:
+    if told is None:
+        return ""
+    if name == "slippage_bps":
+        return f"{signed(told['p50'])} / {signed(told['p99'])} bp"
+    places = 1 if told["p99"] < 100 else 0
+    return f"{told['p50']:,.{places}f} / {told['p99']:,.{places}f} ms"

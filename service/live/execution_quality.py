@@ -22,18 +22,12 @@ from actors.messages import Fact, OrderChanged, OrderFilled, OrderSubmitted
 from actors.orders import OVER, OrderRole, OrderStatus
 from pipeline.venue_clock import VenueClock
 from service.live.session import Session
-from service.order_course import MS, Fill, LiveOrder, latencies, shortfalls
+from service.order_course import MEASURES, MS, Fill, LiveOrder, latencies, percentiles, shortfalls
 from service.settings import LIVE_COSTS, Settings
 from web.messages import ExecutionParted
 
 ENOUGH = 20
 """Orders of a symbol from which on they are held against what the simulator assumes."""
-
-MEASURES = (
-    *("venue_to_receipt_ms", "receipt_to_decision_ms", "submit_to_accept_ms", "accept_to_fill_ms"),
-    *("submit_to_fill_ms", "slippage_bps", "slippage"),
-)
-"""What is measured of an order, by the names of `OrderMeasured`."""
 
 _KEPT = 1_000  # values of a measure, and orders, of a symbol
 _MOST_SYMBOLS = 200
@@ -271,8 +265,6 @@ def _figures_of(found: Iterable[_OfSymbol]) -> dict[str, Any]:
     found = list(found)
     figures: dict[str, Any] = {"orders": sum(each.orders for each in found)}
     for name in MEASURES:
-        values = sorted(value for each in found for value in each.values[name])
-        if values:
-            p50, p99 = (values[max(0, math.ceil(q * len(values)) - 1)] for q in (0.5, 0.99))
-            figures[name] = {"p50": round(p50, 4), "p99": round(p99, 4), "count": len(values)}
+        if told := percentiles(value for each in found for value in each.values[name]):
+            figures[name] = told
     return figures

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ import msgspec
 import pytest
 
 from actors.engine.core import Core, Input
-from actors.gateway.journal import Run, TradeTicks
+from actors.gateway.journal import Entry, OrderMeasured, Run, TradeTicks
 from actors.gateway.sqlite_journal import SqliteJournal
 from actors.messages import Fact, PositionClosed
 from pipeline.strategy import momentum_burst
 from research.report.beside import live_beside_replay
+from research.report.page import page
 from research.report.sources import Wanted, gather, resolve
+from research.report.text import as_markdown
+from research.report.words import fared_cells
 from research.statistics.chance import random_walk
 from service import settings
 from service.data_folder import JOURNAL, SESSIONS
@@ -82,7 +87,9 @@ def test_a_file_that_may_not_be_read_is_said_to_be_so(tmp_path: Path, monkeypatc
         resolve(path, tmp_path)
 
 
-def journal(folder: Path, recording: Path, facts: list[tuple[int, Fact]], strategy: str = "momentum_burst") -> Path:
+def journal(
+    folder: Path, recording: Path, facts: Sequence[tuple[int, Entry]], strategy: str = "momentum_burst"
+) -> Path:
     opened = SqliteJournal(folder / JOURNAL, "simulated", durable=False)
     opened.begin(Run(1, "1", strategy, "test", True, "paper", {}, str(recording.absolute())))
     for number, fact in facts:
@@ -226,6 +233,36 @@ def test_a_journal_tells_the_trades_of_every_run(tmp_path: Path, session: Path, 
         assert found.kind == "journal"
         assert [t.line.pnl for t in found.trades] == pytest.approx([t.line.pnl for t in decided.trades])
         assert len(found.signals) == len(decided.signals)
+
+
+def test_how_orders_fared_is_told_of_a_journal_and_of_the_session_alone(
+    tmp_path: Path, session: Path, events: list[Input]
+) -> None:
+    facts = stated(events, *EAGER)
+    assert gather(wanted(journal(tmp_path, session, facts))).fared == {}
+    measured = [(len(events), order(number)) for number in range(1, 201)]
+    file = journal(tmp_path, session, [*measured, (len(events), order(900, "B"))])
+    journal(tmp_path, session.with_name("another.jsonl.gz"), [(1, order(5000))])
+    of_session = gather(Wanted(session, NOTHING, Trust(tmp_path)))
+    assert list(of_session.fared) == ["A", "B", "all"]
+    assert of_session.fared["A"]["orders"] == 200
+    assert of_session.fared["A"]["submit_to_accept_ms"] == {"p50": 100.0, "p99": 198.0, "count": 200}
+    assert "venue_to_receipt_ms" not in of_session.fared["A"]
+    assert of_session.fared["all"]["slippage_bps"] == {"p50": -1.01, "p99": -0.03, "count": 201}
+    assert gather(wanted(file)).fared["all"]["orders"] == 202
+    found = figures(of_session)
+    assert fared_cells(found)[:2] == [
+        ["", "orders", "sent to accepted", "slippage"],
+        ["A", "200", "100 / 198 ms", "\N{MINUS SIGN}1.0 / 0.0 bp"],
+    ]
+    assert "| all" in as_markdown(found)
+    assert "<h2>How orders fared</h2>" in page(found, of_session)
+
+
+def order(number: int, symbol: str = "A") -> OrderMeasured:
+    """An order that was taken so many ms after it was sent, and gained a hundredth of that in basis points."""
+    told: Any = {"submit_to_accept_ms": number, "slippage_bps": -number / 100}
+    return OrderMeasured(f"o-{number}", symbol, f"d-{number}", "ENTRY", 1, Decimal(1), Decimal(1), **told)
 
 
 def test_what_is_no_source_says_what_would_be_one(tmp_path: Path) -> None:
