@@ -43,6 +43,7 @@ class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     urls: tuple[str, ...] = ()  # as apprise has them: tgram://..., json://..., mailto://...
     urls_file: str = ""  # names further ones, a line each; `#` begins a comment
+    name: Annotated[str, Meta(max_length=40)] = ""  # what messages call this bot, where several write to you
     events: tuple[str, ...] = CHOICE
     quiet_hours: str = ""  # such as 22:00-07:00, of this machine's clock: what is urgent comes all the same
     gap_s: Annotated[float, Meta(ge=0)] = 10.0  # seconds between two messages that are not urgent, to one address

@@ -95,6 +95,7 @@ class Desk:
     ) -> None:
         self._folder = folder
         self._path = folder / name
+        self._name = settings.name
         self._bot = ""
         with contextlib.suppress(OSError, UserError):  # what is wrong with it, the bot says
             self._bot = bot_id(folder)
@@ -113,7 +114,7 @@ class Desk:
     def title(self) -> str:
         """What a message is headed with."""
         kind = "" if self.live is None else "LIVE" if self.live else "paper"
-        return " ".join(filter(None, ("microbot", kind, self._state.account)))
+        return " ".join(filter(None, ("microbot", self._name, kind, self._state.account)))
 
     @property
     def incident(self) -> Incident | None:

@@ -124,6 +124,10 @@ def test_facts_are_told_once_and_those_of_before_the_run_are_not(tmp_path: Path)
     assert text.endswith(". P/L +$1.00")
     assert office.target.bodies[-1]["id"] == "2/8/fill/e2"
     assert office.target.bodies[-1]["title"] == "microbot paper"
+    office.open(from_run=2, name="slow desk")
+    office.write(9, filled(4))
+    office.work()
+    assert office.target.bodies[-1]["title"] == "microbot slow desk paper"
 
 
 def test_a_desk_that_starts_without_a_run_begins_with_what_comes_next(tmp_path: Path) -> None:
