@@ -104,7 +104,7 @@ def test_a_page_that_hears_nothing_says_since_when_and_counts_nothing_down(
         await expect(page.locator("#why")).to_have_text("Holding: exits at 09:30:09 at the latest")
         await expect(page.locator("#why-card h2")).to_have_text("AAPL as of 09:30:05")
         await expect(page.locator("#card-price")).to_have_class(re.compile(r"\bold\b"))
-        await expect(page.locator("#banners")).to_contain_text("The bot goes on without this page.")
+        await expect(page.locator("#banners")).to_contain_text("A bot that runs goes on without this page.")
 
     web_process.tell(session(), feed(), ticks(150.0), metrics(positions=(held(),)))
 

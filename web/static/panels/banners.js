@@ -70,7 +70,7 @@ function linkBanners(store, { how, heardAt }, now) {
   }
   if (how === "lost" && !store.loaded) return [{ key: "link", tone: "warn", text: "Connecting…" }];
   if (how === "lost" && quietS >= 1) {
-    return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… The bot goes on without this page.", clock: `what you see is ${format.age(quietS)} old` }];
+    return [{ key: "link", tone: "warn", text: "Connection lost, reconnecting… A bot that runs goes on without this page.", clock: `what you see is ${format.age(quietS)} old` }];
   }
   return quietS >= QUIET_S ? [{ key: "link", tone: "warn", text: "No word from the bot.", clock: `for ${format.age(quietS)}` }] : [];
 }
