@@ -69,8 +69,7 @@ class Audit:
         self._earlier = 0  # inputs of the sessions before it in this life
         self._handed_over: Memory | None = None  # by the session before it
         self._feed = feed
-        self._venue = place.venue
-        self._ledgers = place.ledgers
+        self._venue, self._ledgers, self._outside = place.venue, place.ledgers, place.outside
         self._simulated = place.scenario.simulated
         self._most = place.scenario.most  # shares that one position may have
         self._limits = LimitRules(core)
@@ -87,7 +86,6 @@ class Audit:
             self._by_hand = before.memory.by_hand
         self._approved: dict[str, Signal] = {}  # by decision
         self._stops = StopAudit(place.venue.reached)
-        self._outside = place.outside
         self._words = Words()
         self._heard: set[str] = set()  # symbols of which an admitted tick came
         self._bare_since: dict[str, int] = {}
@@ -255,9 +253,7 @@ class Audit:
                 elif isinstance(event, SymbolCommand):
                     self._limits.note(event)
                 elif isinstance(event, ExternalSignal):
-                    if self._by_hand is TradingState.HALTED:
-                        raise Broken("states", f"the signal {event.id} from outside was taken while HALTED")
-                    self._outside.take(event)
+                    self._outside.take(event, self._by_hand)
                     self._words.note(event, self._core.now)
                 elif isinstance(event, OrderReport):
                     self._stops.note_report(event)
@@ -405,14 +401,12 @@ class Audit:
 
     def settled(self) -> None:
         """Compare both sides, when nothing is under way any more."""
-        said, core = self._ledgers.said, self._core
-        if not self._simulated:
-            # After an execution was undone while no bot ran, the account knows of money that no execution tells of.
-            compare_account(said, core, self._venue, with_cash=not (self._venue.busts and self._later_life))
+        if self._simulated:
+            compare_earned(self._ledgers.said, self._core)
             return
-        earned = core.positions.equity - Decimal(str(core.settings.risk.starting_equity))
-        if not said.positions and earned != said.cash:
-            raise Broken("both sides", f"the book earned {earned}, its executions come to {said.cash}")
+        # After an execution was undone while no bot ran, the account knows of money that no execution tells of.
+        with_cash = not (self._venue.busts and self._later_life)
+        compare_account(self._ledgers.said, self._core, self._venue, with_cash=with_cash)
 
 
 def check_undone(told: Sequence[OrderReport], orders: OrderCache) -> None:
@@ -430,6 +424,13 @@ def check_closing(symbol: str, quantity: Decimal, orders: OrderCache, venue: Ven
         closing = sum(order.open for order in working)
         if closing > quantity and not venue.busts:  # the venue may undo shares that an order is for
             raise Broken("parts", f"{symbol}: orders may close {closing} shares, and {quantity} are held")
+
+
+def compare_earned(said: Ledger, core: Core) -> None:
+    """Compare what the book earned with its executions where nothing is open; raise Broken where they differ."""
+    earned = core.positions.equity - Decimal(str(core.settings.risk.starting_equity))
+    if not said.positions and earned != said.cash:
+        raise Broken("both sides", f"the book earned {earned}, its executions come to {said.cash}")
 
 
 def compare_account(said: Ledger, core: Core, venue: Venue, *, with_cash: bool) -> None:

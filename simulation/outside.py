@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 from reactivex import Observable
 
+from actors.messages import TradingState
 from pipeline import operators as op
 from pipeline.events import SECOND, ExternalSignal, Signal, Trade
 from pipeline.operators.lift import merge
@@ -71,8 +72,10 @@ class Outside:
         """Read the machine's clocks."""
         return moment_of(self._machine.monotonic_ns(), self._machine.wall_ns())
 
-    def take(self, signal: ExternalSignal) -> None:
-        """Hear what the core is about to be fed; raise Broken if it must not be."""
+    def take(self, signal: ExternalSignal, state: TradingState) -> None:
+        """Hear what the core is about to be fed in this state; raise Broken if it must not be."""
+        if state is TradingState.HALTED:
+            raise Broken("states", f"the signal {signal.id} from outside was taken while HALTED")
         if signal.id in self._taken:
             raise Broken("said once", f"the signal {signal.id} from outside was taken twice")
         self._taken.add(signal.id)
