@@ -64,7 +64,7 @@ class Figures(msgspec.Struct):
     funnel: Row
     open: list[Row]
     trades: list[Row]
-    fared: dict[str, Row]  # how live orders did, by symbol and of "all": `research.report.fared`
+    execution: Row  # how live orders fared: `research.report.execution`
     equity: list[tuple[int, float, float]]  # ts, equity, drawdown (at most 0), after each trade
     note: str = ""  # how the settings were found, where this run is what they were chosen on: it weakens the verdict
 
@@ -96,7 +96,7 @@ def figures_of(found: Gathered) -> Figures:
         funnel=_funnel(found),
         open=found.open,
         trades=[_row(trade) for trade in trades],
-        fared=found.fared,
+        execution=found.execution,
         equity=_equity(found),
     )
 

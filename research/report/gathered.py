@@ -66,5 +66,5 @@ class Gathered(msgspec.Struct):
     open: list[dict[str, Any]] = []  # positions at the end
     bars: dict[str, Bars] = {}
     said: list[str] = []  # what a person has to know of it
-    fared: dict[str, dict[str, Any]] = {}  # how live orders did, by symbol: `research.report.fared`
+    execution: dict[str, Any] = {}  # how live orders fared: `research.report.execution`
     exact: bool = True  # every decision was made by the bot's own core; False where some other engine made them

@@ -21,13 +21,13 @@ from research.report.figures import Figures, Row
 from research.report.gathered import Bars, Gathered
 from research.report.watching import widen
 from research.report.words import (
-    FARED,
+    EXECUTION,
     about,
     answers,
     bp,
     counted,
     excursions_said,
-    fared_cells,
+    execution_cells,
     group_cells,
     notes,
     of_blocks,
@@ -193,8 +193,8 @@ def _body(found: Figures, gathered: Gathered, beside: Beside | None, compared: C
         if len(found.symbols) > 1:
             yield _card("Symbols", _groups(found.symbols, "symbol"))
         yield _card("Long and short", _groups(found.sides, "side"))
-    if found.fared:
-        yield _card("How orders fared", f'{_table(fared_cells(found))}<p class="quiet">{escape(FARED)}</p>')
+    if found.execution:
+        yield _card("How orders fared", f'{_table(execution_cells(found))}<p class="quiet">{escape(EXECUTION)}</p>')
     if found.open:
         yield _card("Still open at the end", _open(found))
     if found.trades:

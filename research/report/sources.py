@@ -15,7 +15,7 @@ from actors.gateway.sqlite_journal import JournalUnusable, settings_of, strategi
 from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.events import SECOND
 from pipeline.strategy import Strategies, Strategy
-from research.report import fared
+from research.report import execution
 from research.report.figures import DEFAULT
 from research.report.gathered import Costs, Gathered, Trade
 from research.report.watching import Watch, open_positions, watched
@@ -134,8 +134,8 @@ def _decided(wanted: Wanted, kind: str) -> Gathered:
     others = list(effective.strategies)
     said += found.said
     strategy = ", ".join([str(named) or DEFAULT, *others]) if others else str(named)
-    orders = fared.of_session(wanted.trust.data_dir, path) if kind == "session" else {}
-    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=strategy, said=said, fared=orders)
+    orders = execution.of_session(wanted.trust.data_dir, path) if kind == "session" else {}
+    return msgspec.structs.replace(found, name=path.name, kind=kind, strategy=strategy, said=said, execution=orders)
 
 
 def decide(
@@ -259,7 +259,7 @@ def _of_journal(path: Path) -> Gathered:
         signals.append(msgspec.convert(told, SignalLine, strict=False))
     with said_plainly(JournalUnusable):
         told_settings = settings_of(file)
-        orders = fared.of_journal(file)
+        orders = execution.of_journal(file)
     zone = history.zone_in(told_settings[-1][1]) if told_settings else "UTC"
     said = [f"{len(rows):,} trades of every run that the journal holds"]
     if len(rows) > _MOST_STORIES:
@@ -271,7 +271,9 @@ def _of_journal(path: Path) -> Gathered:
         )
     summary = {"trades": len(trades), "total_pnl": sum(trade.line.pnl for trade in trades)}
     strategy = _strategy_of(file, {row["run"] for row in rows})
-    return Gathered(file.name, "journal", trades, signals, summary, zone, strategy=strategy, said=said, fared=orders)
+    return Gathered(
+        file.name, "journal", trades, signals, summary, zone, strategy=strategy, said=said, execution=orders
+    )
 
 
 def _strategy_of(file: Path, runs: set[int]) -> str | None:

@@ -10,13 +10,13 @@ from research.report.beside import Beside
 from research.report.compared import Compared
 from research.report.figures import Figures, Row
 from research.report.words import (
-    FARED,
+    EXECUTION,
     about,
     answers,
     as_row,
     bp,
     excursions_said,
-    fared_cells,
+    execution_cells,
     group_cells,
     notes,
     of_blocks,
@@ -60,9 +60,9 @@ def _lines(found: Figures, beside: Beside | None, compared: Compared | None) -> 
         ("Long and short", found.sides, "side"),
     ):
         yield from _titled(title, group_cells(rows, name)) if rows else ()
-    if found.fared:
-        yield from _titled("How orders fared", fared_cells(found))
-        yield from ("", FARED)
+    if found.execution:
+        yield from _titled("How orders fared", execution_cells(found))
+        yield from ("", EXECUTION)
     for sentence in filter(None, (excursions_said(found), streaks_said(found))):
         yield from ("", sentence)
     yield from _funnel(found.funnel)

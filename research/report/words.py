@@ -32,7 +32,7 @@ _STAGES = {
     "submit_to_fill_ms": "sent to filled, at the venue",
     "slippage_bps": "slippage",
 }
-FARED = (
+EXECUTION = (
     "Median and 99th percentile of the orders that were sent; slippage is what fills cost beyond the price of the "
     "trigger, below 0 what they gained."
 )
@@ -343,16 +343,20 @@ def group_cells(rows: list[Row], title: str) -> list[list[str]]:
     return cells
 
 
-def fared_cells(found: Figures) -> list[list[str]]:
-    """Return the table of how live orders did: p50 and p99 of each stage; no more than its head without any."""
-    known = [name for name in _STAGES if any(name in row for row in found.fared.values())]
+def execution_cells(found: Figures) -> list[list[str]]:
+    """Return the table of how live orders fared: p50 and p99 of each stage; empty without any order."""
+    if not found.execution:
+        return []
+    symbols = found.execution["symbols"]
+    rows = symbols if len(symbols) == 1 else symbols | {"all": found.execution["all"]}
+    known = [name for name in _STAGES if name in found.execution["all"]]
     cells = [["", "orders", *(_STAGES[name] for name in known)]]
-    for symbol, row in found.fared.items():
-        cells.append([symbol, f"{row['orders']:,}", *(_fared(name, row.get(name)) for name in known)])
+    for name, row in rows.items():
+        cells.append([name, f"{row['orders']:,}", *(_stage_cell(stage, row.get(stage)) for stage in known)])
     return cells
 
 
-def _fared(name: str, told: Row | None) -> str:
+def _stage_cell(name: str, told: Row | None) -> str:
     if told is None:
         return ""
     if name == "slippage_bps":

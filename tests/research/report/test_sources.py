@@ -21,7 +21,7 @@ from research.report.beside import live_beside_replay
 from research.report.page import page
 from research.report.sources import Wanted, gather, resolve
 from research.report.text import as_markdown
-from research.report.words import fared_cells
+from research.report.words import execution_cells
 from research.statistics.chance import random_walk
 from service import settings
 from service.data_folder import JOURNAL, SESSIONS
@@ -239,19 +239,19 @@ def test_how_orders_fared_is_told_of_a_journal_and_of_the_session_alone(
     tmp_path: Path, session: Path, events: list[Input]
 ) -> None:
     facts = stated(events, *EAGER)
-    assert gather(wanted(journal(tmp_path, session, facts))).fared == {}
+    assert gather(wanted(journal(tmp_path, session, facts))).execution == {}
     measured = [(len(events), order(number)) for number in range(1, 201)]
     file = journal(tmp_path, session, [*measured, (len(events), order(900, "B"))])
     journal(tmp_path, session.with_name("another.jsonl.gz"), [(1, order(5000))])
     of_session = gather(Wanted(session, NOTHING, Trust(tmp_path)))
-    assert list(of_session.fared) == ["A", "B", "all"]
-    assert of_session.fared["A"]["orders"] == 200
-    assert of_session.fared["A"]["submit_to_accept_ms"] == {"p50": 100.0, "p99": 198.0, "count": 200}
-    assert "venue_to_receipt_ms" not in of_session.fared["A"]
-    assert of_session.fared["all"]["slippage_bps"] == {"p50": -1.01, "p99": -0.03, "count": 201}
-    assert gather(wanted(file)).fared["all"]["orders"] == 202
+    assert list(of_session.execution["symbols"]) == ["A", "B"]
+    assert of_session.execution["symbols"]["A"]["orders"] == 200
+    assert of_session.execution["symbols"]["A"]["submit_to_accept_ms"] == {"p50": 100.0, "p99": 198.0, "count": 200}
+    assert "venue_to_receipt_ms" not in of_session.execution["symbols"]["A"]
+    assert of_session.execution["all"]["slippage_bps"] == {"p50": -1.01, "p99": -0.03, "count": 201}
+    assert gather(wanted(file)).execution["all"]["orders"] == 202
     found = figures(of_session)
-    assert fared_cells(found)[:2] == [
+    assert execution_cells(found)[:2] == [
         ["", "orders", "sent to accepted", "slippage"],
         ["A", "200", "100 / 198 ms", "\N{MINUS SIGN}1.0 / 0.0 bp"],
     ]
