@@ -138,7 +138,7 @@ def put_in_place(library: Library, vendor: Path) -> None:
 
 
 def pack(library: Library, scratch: Path) -> Path:
-    """Let npm download the package's archive into `scratch` and return its path, checked against the pin."""
+    """Download the package's archive into `scratch`, with npm, and return its path, checked against the pin."""
     wanted = library.name
     arguments = ["pack", wanted, "--pack-destination", str(scratch), "--ignore-scripts", "--loglevel", "error"]
     try:

@@ -146,7 +146,7 @@ class Handlers:
 
 
 def _controlled(handler: Handler) -> Handler:
-    """Let a handler be called from this machine only, and say what it cannot read."""
+    """Refuse a handler's callers from other machines, and say what of a request it cannot read."""
 
     async def controlled(request: web.Request) -> web.StreamResponse:
         if not _is_loopback(request.remote):

@@ -118,7 +118,7 @@ class VenueState:
         return published
 
     def _tell_done_for_day(self, ts: int) -> None:
-        """Tell that the orders which stay are not traded any more on the day that ended."""
+        """Report the orders that stay as done for the day that ended (`done_for_day`)."""
         for account in self.matching.accounts:
             for order in self.matching.orders.open_orders(account):
                 if order.time_in_force is TimeInForce.GTC and order.status in WORKING and order.created_ns < ts:
@@ -147,7 +147,7 @@ class VenueState:
         return published
 
     def change_assets(self, changed: Mapping[str, Asset]) -> None:
-        """Let exactly these stocks be other than usual: what is not named of one, and every other stock, is usual."""
+        """Set which stocks are other than usual, and how: all that is not named is as usual again."""
         self.matching.assets = {symbol: changed.get(symbol, Asset()) for symbol in self.symbols}
 
     @property

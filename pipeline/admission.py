@@ -249,7 +249,7 @@ class Admission:
         return None
 
     def _undo(self, undone: Undone, monotonic: int) -> Admitted:
-        """Tell what a cancel or a correction makes untrue: a tick, or nothing that was used."""
+        """Return the gap that a cancel or a correction leaves: of a tick that was used, or of nothing."""
         symbol = self._symbols.get(undone.symbol)
         if symbol is not None:
             made = self._times_of(undone.symbol, symbol).get(undone.id)

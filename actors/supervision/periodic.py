@@ -11,7 +11,7 @@ from loguru import logger
 class Periodic:
     """Calls `look` at its start and every `interval_s` seconds, on a thread of its own, until it is stopped.
 
-    A look that fails ends it, and is logged as `NAME.failed`: nothing else would show that nobody looks any more.
+    A look that raises ends the thread; that is logged as `NAME.failed`, since nothing else would show it.
     """
 
     def __init__(self, name: str, look: Callable[[], object], interval_s: float) -> None:

@@ -337,7 +337,7 @@ class Matching:
         return order
 
     def _place(self, book: Book, order: Order, now: int) -> None:
-        """Let a taken order work: at once, unless orders take their time to the book."""
+        """Put an accepted order to work: at once, unless orders take their time to the book."""
         if order.kind is Kind.TRAILING_STOP:
             self.orders.store(order, order := replace(order, best=book.last, stop=_trailing_stop(order, book.last)))
         order = self.orders.change(order, Change.NEW, now)
