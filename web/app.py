@@ -97,7 +97,7 @@ def make_app(
     app[SETTINGS] = settings
     app[ASSETS] = assets
     app[HUB] = Hub(settings, clock)
-    headers = security_headers(assets.style_hashes)
+    headers = security_headers(assets.style_hashes, assets.script_hashes)
 
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)

@@ -2,8 +2,8 @@
 
 Scripts and styles are called `static/VERSION/...`, where the version is made of all of them: a browser may keep them
 for ever, and a page never mixes files of two versions. What is known only then is filled into the pages: the version,
-the stylesheets that no page names itself, and every module, so that a browser need not read one to ask for the
-next. A page's stylesheets come as one.
+the stylesheets that no page names itself, every module, so that a browser need not read one to ask for the next, and
+the script that has to be there when no other came. A page's stylesheets come as one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _INLINE_STYLE = re.compile(rb'createElement\("style"\),[\w.]+\.innerText="([^"\\
 _VERSION = "{{version}}"
 _STYLESHEETS = re.compile(r"^( *)<!-- stylesheets -->\n", re.MULTILINE)
 _MODULES = re.compile(r"^( *)<!-- modules -->\n", re.MULTILINE)
+_SCRIPT = re.compile(r"^( *)<!-- script (\S+) -->\n", re.MULTILINE)
 _NAMED = re.compile(r'(?:href|src)="static/{{version}}/([^"]+)"')
 _STYLESHEET = re.compile(r'^( *)<link rel="stylesheet" href="static/{{version}}/([^"]+)">\n', re.MULTILINE)
 _MODULE_OF_PAGE = re.compile(r'<script src="static/{{version}}/([^"]+)" type="module">')
@@ -54,6 +55,8 @@ class Assets(msgspec.Struct, frozen=True):
     open_files: frozenset[str] = frozenset()
     style_hashes: tuple[str, ...] = ()
     """Of the inline styles that the chart library sets."""
+    script_hashes: tuple[str, ...] = ()
+    """Of the scripts that stand in a page itself."""
 
 
 def load_assets(directory: Path = STATIC) -> Assets:
@@ -61,14 +64,18 @@ def load_assets(directory: Path = STATIC) -> Assets:
     found = {path.relative_to(directory).as_posix(): path.read_bytes() for path in _files_in(directory)}
     pages = {name: found.pop(name).decode() for name in sorted(found) if name.endswith(".html")}
     for missing in {"index.html", "login.html"} - pages.keys():
-        raise FileNotFoundError(f"The dashboard lacks its file {missing}.")
+        raise _lacking(missing)
     digest = hashlib.sha256()
     for name, body in [*((name, page.encode()) for name, page in pages.items()), *found.items()]:
         digest.update(f"{name} {len(body)}\n".encode() + body)
     version = digest.hexdigest()[:12]
     named = {name for page in pages.values() for name in _NAMED.findall(page)}
     styles = [name for name in found if name.endswith(".css") and name not in named]
-    filled = {name: _filled(page, found, styles) for name, page in pages.items()}
+    scripts = {name for page in pages.values() for _, name in _SCRIPT.findall(page)}
+    for missing in scripts - found.keys():
+        raise _lacking(missing)
+    inline = {name: found.pop(name) for name in sorted(scripts)}
+    filled = {name: _filled(page, found, styles, inline) for name, page in pages.items()}
     filled = {name: _with_one_stylesheet(name, page, found) for name, page in filled.items()}
     return Assets(
         version,
@@ -76,6 +83,7 @@ def load_assets(directory: Path = STATIC) -> Assets:
         {name: _asset(name, body) for name, body in found.items()},
         frozenset(_NAMED.findall(filled["login.html"])),
         tuple(_sha256(style) for body in found.values() for style in _INLINE_STYLE.findall(body)),
+        tuple(_sha256(b"\n" + script) for script in inline.values()),
     )
 
 
@@ -89,14 +97,15 @@ def _files_in(directory: Path) -> list[Path]:
     )
 
 
-def _filled(page: str, files: dict[str, bytes], styles: list[str]) -> str:
-    """Write links to stylesheets and modules into a page, and see to it that all it names is there."""
+def _filled(page: str, files: dict[str, bytes], styles: list[str], scripts: dict[str, bytes]) -> str:
+    """Write links to stylesheets and modules, and whole scripts, into a page; see to it that all it names is there."""
     modules = [name for script in _MODULE_OF_PAGE.findall(page) for name in _with_imports(script, files)]
     page = _STYLESHEETS.sub(lambda at: _links(at[1], "stylesheet", styles), page)
+    page = _SCRIPT.sub(lambda at: f"{at[1]}<script>\n{scripts[at[2]].decode()}</script>\n", page)
     page = _MODULES.sub(lambda at: _links(at[1], "modulepreload", dict.fromkeys(modules)), page)
     for name in _NAMED.findall(page):
         if name not in files and name != CHART_LIBRARY:
-            raise FileNotFoundError(f"The dashboard lacks its file {name}.")
+            raise _lacking(name)
     return page
 
 
@@ -109,6 +118,10 @@ def _with_one_stylesheet(name: str, page: str, files: dict[str, bytes]) -> str:
     return _STYLESHEET.sub(lambda at: _links(at[1], "stylesheet", [joined]), page)
 
 
+def _lacking(name: str) -> FileNotFoundError:
+    return FileNotFoundError(f"The dashboard lacks its file {name}.")
+
+
 def _links(indent: str, kind: str, names: list[str] | dict[str, None]) -> str:
     return "".join(f'{indent}<link rel="{kind}" href="static/{_VERSION}/{name}">\n' for name in names)
 
@@ -119,7 +132,7 @@ def _with_imports(module: str, files: dict[str, bytes]) -> Iterator[str]:
     while waiting:
         name = waiting.pop(0)
         if name not in files:
-            raise FileNotFoundError(f"The dashboard lacks its file {name}.")
+            raise _lacking(name)
         yield name
         imported = [normpath(join(dirname(name), path.decode())) for path in _IMPORTED.findall(files[name])]
         waiting += [path for path in dict.fromkeys(imported) if path not in seen]

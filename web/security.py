@@ -79,13 +79,16 @@ def is_foreign(headers: Mapping[str, str], host_header: str) -> bool:
     return parts.scheme not in ("http", "https") or parts.netloc.lower() != host_header.lower()
 
 
-def security_headers(style_hashes: Iterable[str]) -> dict[str, str]:
-    """Return the headers of every answer; `style_hashes` are the inline styles to allow, as "sha256-..."."""
-    styles = " ".join(["'self'", *(f"'{style}'" for style in style_hashes)])
+def _own_and(hashes: Iterable[str]) -> str:
+    return " ".join(["'self'", *(f"'{one}'" for one in hashes)])
+
+
+def security_headers(styles: Iterable[str], scripts: Iterable[str]) -> dict[str, str]:
+    """Return the headers of every answer; `styles` and `scripts` are the inline ones to allow, as "sha256-..."."""
     policy = {
         "default-src": "'none'",
-        "script-src": "'self'",
-        "style-src": styles,
+        "script-src": _own_and(scripts),
+        "style-src": _own_and(styles),
         "img-src": "'self' data:",
         "connect-src": "'self'",
         "base-uri": "'none'",

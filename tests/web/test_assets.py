@@ -38,7 +38,7 @@ def test_the_chart_librarys_inline_style_is_allowed_by_its_hash(static: Path) ->
 
 
 @pytest.mark.parametrize(
-    "lost", ["index.html", "login.html", "favicon.svg", "dashboard.js", "panels/dom.js", "urls.js"]
+    "lost", ["index.html", "login.html", "favicon.svg", "dashboard.js", "panels/dom.js", "urls.js", "loading.js"]
 )
 def test_a_page_that_lost_one_of_its_own_files_does_not_start(static: Path, lost: str) -> None:
     (static / lost).unlink()
@@ -67,7 +67,7 @@ def test_every_file_that_a_browser_may_want_is_served_and_no_other(static: Path,
     wanted = {
         path.relative_to(static).as_posix() for path in static.rglob("*") if path.suffix in (".js", ".css", ".svg")
     }
-    assert set(assets.files) == wanted - {"link-out.js"} | {"index.css", "login.css"}
+    assert set(assets.files) == wanted - {"link-out.js", "loading.js"} | {"index.css", "login.css"}
     assert "panels/new-one.js" in assets.files
     assert set(assets.pages) == {"index.html", "login.html"}
 
@@ -113,6 +113,15 @@ def test_stylesheets_come_as_one_and_what_is_for_narrow_windows_comes_last(stati
     assert all(assets.files[name.decode()].body in sheet for name in joined)
     parts = {name for name in assets.files if name.startswith("styles/")}
     assert {name.decode() for name in joined} == parts - {"styles/login.css"}
+
+
+@pytest.mark.parametrize("name", ["index.html", "login.html"])
+def test_the_script_that_is_there_when_no_other_came_stands_in_the_page_and_is_allowed_by_its_hash(name: str) -> None:
+    assets = load_assets()
+
+    (script,) = re.findall(rb"<script>(.+?)</script>", assets.pages[name].body, re.DOTALL)
+    assert script.strip() == (STATIC / "loading.js").read_bytes().strip()
+    assert assets.script_hashes == ("sha256-" + base64.b64encode(hashlib.sha256(script).digest()).decode(),)
 
 
 def test_what_the_login_page_needs_is_open_and_nothing_else() -> None:

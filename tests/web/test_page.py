@@ -510,7 +510,7 @@ def test_the_first_figures_wait_for_no_stream_and_the_page_says_when_none_comes(
     browser.visit(web_process.url, scenario)
 
 
-@pytest.mark.parametrize("path", ["dashboard.js", "panels/trades.js"])
+@pytest.mark.parametrize("path", ["dashboard.js", "panels/trades.js", "static/**"])  # the last: all but the page itself
 def test_a_page_that_did_not_load_whole_says_so_and_loads_again(
     browser: Browser, web_process: WebProcess, path: str
 ) -> None:

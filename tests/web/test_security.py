@@ -89,11 +89,11 @@ def test_an_address_is_loopback_or_not(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
-def test_the_policy_allows_nothing_but_the_own_files_and_the_given_style() -> None:
-    headers = security_headers(["sha256-abc="])
+def test_the_policy_allows_nothing_but_the_own_files_and_the_given_style_and_script() -> None:
+    headers = security_headers(["sha256-abc="], ["sha256-def="])
 
     assert headers["Content-Security-Policy"] == (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-abc='; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self' 'sha256-def='; style-src 'self' 'sha256-abc='; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     assert headers["X-Content-Type-Options"] == "nosniff"

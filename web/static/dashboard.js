@@ -218,4 +218,4 @@ setInterval(drawAges, 500);
 commands.offer("", true, false);
 if (store.loaded) pace.mark("everything");
 const stream = new Stream(listener, selected);
-dispatchEvent(new Event("pagestarted")); // `loading.js` waits for it
+dispatchEvent(new Event("pagestarted")); // `loading.js`, in the page, waits for it

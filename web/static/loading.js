@@ -1,7 +1,8 @@
 // Watches a page load. One whose modules did not come looks alive and is dead: it says so instead, and loads itself again
-// as soon as the bot answers. A file of its own without imports, before all others, so that it is there when they are not.
+// as soon as the bot answers. It stands in the page itself, so that it is there when nothing else came.
 
 (() => {
+  const SOON_MS = 100;
   const LATE_MS = 10_000; // by when a page has started
   const AGAIN_MS = 2000; // between two looks whether the bot answers
   const LOOK_MS = 5000; // within which it does
@@ -25,6 +26,10 @@
 
   function say(text) {
     if (!waits) return;
+    if (!document.body) { // the page itself is still on its way
+      setTimeout(() => say(text), SOON_MS);
+      return;
+    }
     const said = document.getElementById("not-started") ?? Object.assign(document.createElement("p"), { id: "not-started", className: "banner" });
     said.dataset.tone = "bad";
     said.setAttribute("role", "alert");
