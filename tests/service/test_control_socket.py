@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -119,7 +120,8 @@ def test_only_so_many_pulls_are_under_way_and_one_more_is_told() -> None:
 
 
 def test_a_pull_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    failed: queue.SimpleQueue[threading.ExceptHookArgs] = queue.SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", failed.put)
 
     def pull(*_: str) -> Answer:
         raise ZeroDivisionError
@@ -129,3 +131,4 @@ def test_a_pull_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch)
             with caller(served) as connection:
                 connection.sendall(LINE)
                 assert connection.recv(100) == b""
+            assert failed.get(timeout=PATIENCE_S).exc_type is ZeroDivisionError  # told after the caller was let go
