@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,25 @@ def configure(settings: LogSettings, *, zone: str = "UTC", terminal: Any = None)
     logger.add(file, level=settings.file_level, format=_json_line, colorize=False, diagnose=False, catch=True)
     logging.basicConfig(handlers=[_Intercept()], level=logging.WARNING, force=True)
     return path
+
+
+@contextlib.contextmanager
+def thread_faults() -> Iterator[None]:
+    """Log meanwhile each fault that ends a thread, as `thread.failed`: Python itself says it on the terminal alone."""
+
+    def tell(args: threading.ExceptHookArgs) -> None:
+        if before is not threading.__excepthook__:  # which says no more than this log does
+            before(args)
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            name = args.thread.name if args.thread else "?"
+            log = logger.bind(logger="microbot.service", event="thread.failed", thread=name)
+            log.opt(exception=args.exc_value).error("{}", f"the thread {name!r} has ended by a fault")
+
+    before, threading.excepthook = threading.excepthook, tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def on_terminal() -> None:

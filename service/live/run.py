@@ -13,7 +13,7 @@ import msgspec
 
 from actors.engine.core import Core
 from pipeline.strategy import Strategies
-from service import data_feeds, strategies, strategy_source
+from service import data_feeds, logs, strategies, strategy_source
 from service.data_folder import running, stamps, web_secret
 from service.errors import Stopped, UserError
 from service.listening import check_free
@@ -40,7 +40,7 @@ def run(
     addresses to notify.
     """
     web_secret.check(settings.web)
-    with running.claim(options.data_dir) as claimed, signal_blocked():
+    with running.claim(options.data_dir) as claimed, signal_blocked(), logs.thread_faults():
         source = strategy_source.read(options.strategy) if options.watch and options.strategy is not None else None
         strategy = strategies.lineup(source or options.strategy, settings)
         if source is not None and strategy.named:

@@ -7,6 +7,8 @@ import io
 import logging
 import os
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -428,6 +430,25 @@ def test_an_exception_with_braces_and_tags_is_logged_with_its_traceback(word: st
     assert found.said[0] == f"[time] - microbot.service - CRITICAL - the core failed: {word}"
     assert "Traceback" in found.said[1]
     assert f"  ValueError: {word}" in found.said
+
+
+def test_a_fault_that_ends_a_thread_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, told = Logs(tmp_path), []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+
+    def fail() -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    with logs.thread_faults():
+        for work in (fail, sys.exit):
+            thread = threading.Thread(target=work, name="{looks}")
+            thread.start()
+            thread.join()
+    (line,) = found.lines
+    assert line["event"] == "thread.failed"
+    assert line["message"] == "the thread '{looks}' has ended by a fault"
+    assert line["exception"] == "ZeroDivisionError('a fault of ours')"
+    assert told == [ZeroDivisionError, SystemExit]  # whoever was told before still is
 
 
 CONTROLS = {
