@@ -122,7 +122,7 @@ def make_app(
     app.router.add_get("/metrics", _metrics)
     app[COMMANDS] = Commands(settings, app[HUB], send_command, now)
     app[COMMANDS].add_to(app.router)
-    app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain)).routes())
+    app.router.add_routes(TradeHandlers(app[HUB].model, Explainer(explain, settings.story_timeout_s)).routes())
     Inside(app[HUB]).add_to(app.router)
     MockPanel(app[HUB]).add_to(app.router)
     if signals is not None:

@@ -13,9 +13,6 @@ import re
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 
-MOST_S = 20.0
-"""Seconds that the program may take."""
-
 MOST_WAITING = 8
 """Requests that wait for their turn; one more is answered with 503."""
 
@@ -33,9 +30,9 @@ class NoStory(Exception):
 
 
 class Explainer:
-    """Runs `command`, to which a decision is added; without one there is nothing to ask."""
+    """Runs `command` and a decision for `most_s` seconds at most; without a command there is nothing to ask."""
 
-    def __init__(self, command: Sequence[str] = (), most_s: float = MOST_S) -> None:
+    def __init__(self, command: Sequence[str], most_s: float) -> None:
         self._command = tuple(command)
         self._most_s = most_s
         self._one_at_a_time = asyncio.Lock()

@@ -60,6 +60,9 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
     """Seconds that the bot has to carry a command out and say so; later it only carries out a halt."""
 
+    story_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
+    """Seconds that the journal's reader may take for the story of a decision."""
+
     max_symbols: Annotated[int, Meta(ge=1)] = 64
     """Symbols shown; the ticks of further ones are counted as ignored."""
 

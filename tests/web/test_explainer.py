@@ -38,7 +38,7 @@ def test_the_decision_is_the_last_word_and_the_priority_the_lowest() -> None:
 
 
 def test_its_complaint_is_the_answer() -> None:
-    problem = refused_by(Explainer(program("sys.exit('microbot: the journal knows no decision a1')")))
+    problem = refused_by(Explainer(program("sys.exit('microbot: the journal knows no decision a1')"), 60.0))
     assert (problem.status, str(problem)) == (404, "The journal knows no decision a1")
 
 
@@ -61,16 +61,16 @@ def test_one_that_says_too_much_is_ended() -> None:
 
 @pytest.mark.parametrize("decision", ["", "--help", "a b", "x" * 200, "1/2/3", "a;b", "é\n"])
 def test_what_is_no_id_reaches_no_program(decision: str) -> None:
-    assert refused_by(Explainer(program("print('{}')")), decision).status == 400
+    assert refused_by(Explainer(program("print('{}')"), 60.0), decision).status == 400
 
 
 def test_without_a_journal_it_says_so() -> None:
-    problem = refused_by(Explainer())
+    problem = refused_by(Explainer((), 60.0))
     assert (problem.status, "no journal" in str(problem)) == (404, True)
 
 
 def test_a_program_that_is_not_there_is_said() -> None:
-    assert refused_by(Explainer(("/nowhere/at/all",))).status == 500
+    assert refused_by(Explainer(("/nowhere/at/all",), 60.0)).status == 500
 
 
 def test_one_runs_at_a_time_and_few_may_wait(tmp_path: Path) -> None:
