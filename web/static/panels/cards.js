@@ -11,7 +11,7 @@ export function drawAge(store, symbol, link) {
   const silent = isSilent(symbol, now);
   const old = silent || !isCurrent(link, now);
   setText("price-age", age === null ? "" : `${format.age(age)} ago`).dataset.old = String(old);
-  for (const id of ["card-price", "quote", "gauges", "gauges-chip"]) byId(id).classList.toggle("old", old);
+  for (const id of ["card-price", "gauges", "gauges-chip"]) byId(id).classList.toggle("old", old);
   const oldProfit = isProfitOld(store, link, now);
   for (const id of ["day", "day-line", "positions-aside", "tabs"]) byId(id).classList.toggle("old-profit", oldProfit);
 }
