@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bots import STORIES
 from tests.support.live import Bot, microbot
 from tests.support.shared import ROOT
 
@@ -36,7 +37,7 @@ SHORT = ("--write-tape", "tape.jsonl", "--seconds", "120")
 
 
 def test_a_run_with_its_exchange_and_its_dashboard(hostile: Path) -> None:
-    with Bot(hostile, PYTHONPATH="") as bot:
+    with Bot(hostile, *STORIES, PYTHONPATH="") as bot:
         bot.until(lambda state: state["feed"]["state"] == "LIVE")
         status, said = bot.get("/api/decision?id=1/999999")  # asked of a process of its own
         assert (status, "no decision" in said["error"]) == (404, True), said

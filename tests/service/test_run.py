@@ -203,17 +203,20 @@ def test_a_killed_web_process_comes_back_at_the_same_place_and_knows_the_trades(
         before = bot.until(lambda state: state["trades"])
         charts = {symbol: closes(bot, symbol) for symbol in before["symbols"]}
         port, ticks, old = bot.port, before["metrics"]["ticks"], bot.children["web"]
+
+        def told_of(state: dict[str, Any]) -> bool:  # of each symbol, as much as before
+            return all(state["symbols"][symbol]["seen"] >= shown["seen"] for symbol, shown in before["symbols"].items())
+
         os.kill(old, signal.SIGKILL)
         wait_until(lambda: bot.children.get("web", old) != old)
-        after = bot.until(lambda state: state["metrics"]["ticks"] > ticks)
+        after = bot.until(lambda state: state["metrics"]["ticks"] > ticks and told_of(state))
         assert bot.port == port
         assert [trade for trade in before["trades"][-5:] if trade not in after["trades"]] == []
-        for symbol, shown in before["symbols"].items():
+        for symbol in before["symbols"]:
             # All but the newest second, which was not over yet.
             *over, _ = charts[symbol].items()
             again = closes(bot, symbol)
             assert {second: again.get(second) for second, _ in over} == dict(over)
-            assert after["symbols"][symbol]["seen"] >= shown["seen"]
         assert bot.process.poll() is None
 
 

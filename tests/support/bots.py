@@ -11,7 +11,7 @@ from actors.messages import Fact
 from service import settings, strategies
 from service.recorded import replay, tapes
 from tests.support.exchange import ExchangeServer
-from tests.support.live import Bot
+from tests.support.live import PATIENCE_S, Bot
 
 HASTY = (
     *("--set", "broker.poll_s=0.3", "--set", "broker.down_poll_s=0.1", "--set", "broker.request_timeout_s=1"),
@@ -33,6 +33,9 @@ PATIENT = (
     *("--set", "strategy.time_stop_seconds=100000", "--set", "strategy.flat_seconds=100000"),
 )
 """A strategy that never leaves."""
+
+STORIES = ("--set", f"web.story_timeout_s={PATIENCE_S}")
+"""Who reads the story of a decision yields to all other work of a busy machine."""
 
 ORDERS_IN_A_HURRY = (
     *("--set", "orders.answer_timeout_s=40", "--set", "orders.look_up_s=8", "--set", "orders.missing_s=60"),

@@ -310,8 +310,7 @@ class Bot:
 
     def __init__(self, folder: Path, *options: object, **environ: str) -> None:
         self.folder = folder
-        command = [str(MICROBOT), "run", "--port", "0", "--exchange-port", "0"]
-        command += ["--set", f"web.story_timeout_s={PATIENCE_S}", *map(str, options)]  # its reader yields to all
+        command = [str(MICROBOT), "run", "--port", "0", "--exchange-port", "0", *map(str, options)]
         self.process = subprocess.Popen(
             command,
             cwd=folder,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.bots import EAGER
+from tests.support.bots import EAGER, STORIES
 from tests.support.live import Bot
 from tests.web.conftest import Browser, push
 
@@ -84,7 +84,7 @@ def test_the_page_reads_no_name_that_the_server_does_not_send(browser: Browser, 
         await expect(page.locator("#box-exit-readings")).to_be_visible()
         assert await missing(page) == []
 
-    with Bot(tmp_path, "--seed", 7, "--symbols", "AAPL,MSFT", "--speed", 20, *EAGER) as bot:
+    with Bot(tmp_path, "--seed", 7, "--symbols", "AAPL,MSFT", "--speed", 20, *EAGER, *STORIES) as bot:
         bot.until(lambda state: state["trades"])
         assert browser.visit(bot.dashboard, scenario).errors == []
         bot.stop()

@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 
 from actors.messages import ExitReason
 from pipeline.events import Side
+from tests.support.bots import STORIES
 from tests.support.live import Bot
 from tests.web.builders import closed, feed, listed, metrics, session, ticks
 from tests.web.conftest import Browser, WebProcess, push
@@ -173,6 +174,6 @@ def test_trades_of_an_earlier_session_are_listed_and_explained(browser: Browser,
         await page.locator("#box-close").click()
         await expect(page.locator("#black-box")).to_be_hidden()
 
-    with Bot(tmp_path, "--speed", "1", "--symbols", "AAPL,MSFT") as bot:
+    with Bot(tmp_path, "--speed", "1", "--symbols", "AAPL,MSFT", *STORIES) as bot:
         assert bot.post("/api/command", {"command": "pause"})[0] == 200
         assert browser.visit(bot.dashboard, scenario).errors == []

@@ -9,13 +9,14 @@ import { words } from "../format.js";
 const LOOK_MS = 2000; // between two looks at how the exchange is, while the panel is open
 const ANSWER_MS = 8000;
 const SPEEDS = [1, 10, 50, 200];
+const SPEED = "";
 
 export class MockExchange {
   constructor(section, store) {
     this.section = section;
     this.store = store;
     this.told = null; // how the exchange is
-    this.drafts = new Map(); // parameters that were typed and are not on, by the fault's name
+    this.drafts = new Map(); // what was typed and is not in force, by the fault's name, or SPEED
     this.said = "";
     this.tone = "";
     this.open = false;
@@ -63,9 +64,19 @@ export class MockExchange {
   /** Turn one fault on or off; the others stay as they are. */
   turn(fault, on, value) {
     const specs = switchedOn(this.told.faults);
-    if (on) specs.set(fault.name, value);
-    else specs.delete(fault.name);
+    if (on) {
+      specs.set(fault.name, value);
+      this.drafts.delete(fault.name);
+    } else {
+      this.drafts.set(fault.name, String(value)); // it is there when the fault is turned on again
+      specs.delete(fault.name);
+    }
     return this.send("faults", { faults: [...specs].map(([name, number]) => `${name}:${number}`) }, `${words(fault.name)} ${on ? "on" : "off"}`);
+  }
+
+  run(speed) {
+    this.drafts.delete(SPEED);
+    return this.send("speed", { speed: Number(speed) }, `Speed ${speed}×`);
   }
 
   async heal() {
@@ -97,9 +108,9 @@ export class MockExchange {
     : html`
           <span>Speed</span>
           ${SPEEDS.map((each) => html`<button type="button" class="small" aria-pressed=${String(each === speed)} title="${each} seconds of the market in a real one."
-            @click=${() => this.send("speed", { speed: each }, `Speed ${each}×`)}>${each}×</button>`)}
-          <label class="other-speed">or <input type="number" min="0.1" max="1000" step="any" .value=${live(String(speed))} aria-label="Speed"
-            @change=${(event) => this.send("speed", { speed: Number(event.target.value) }, `Speed ${event.target.value}×`)}>×</label>`}
+            @click=${() => this.run(each)}>${each}×</button>`)}
+          <label class="other-speed">or <input type="number" min="0.1" max="1000" step="any" .value=${live(this.drafts.get(SPEED) ?? String(speed))} aria-label="Speed"
+            @input=${(event) => this.drafts.set(SPEED, event.target.value)} @change=${(event) => this.run(event.target.value)}>×</label>`}
       </div>
       <fieldset><legend>Halts</legend>
         ${[...this.store.symbols.keys()].map((symbol) => html`
@@ -113,18 +124,14 @@ export class MockExchange {
 
   row(fault, on) {
     const isOn = on.has(fault.name);
-    const value = on.get(fault.name) ?? this.drafts.get(fault.name) ?? fault.default;
-    const onNumber = (event) => {
-      const typed = Number(event.target.value);
-      this.drafts.set(fault.name, typed);
-      if (isOn) this.turn(fault, true, typed);
-    };
+    const value = this.drafts.get(fault.name) ?? on.get(fault.name) ?? fault.default;
     const bare = fault.least === fault.most; // its parameter has no meaning
     return html`
       <div class="fault" data-on=${String(isOn)}>
-        <label><input type="checkbox" role="switch" .checked=${live(isOn)} @change=${(event) => this.turn(fault, event.target.checked, this.drafts.get(fault.name) ?? value)}> <b>${words(fault.name)}</b></label>
+        <label><input type="checkbox" role="switch" .checked=${live(isOn)} @change=${(event) => this.turn(fault, event.target.checked, Number(value))}> <b>${words(fault.name)}</b></label>
         <span class="effect">${fault.effect}</span>
-        ${bare ? nothing : html`<label class="parameter"><input type="number" step="any" min=${fault.least} max=${fault.most} .value=${live(String(value))} @change=${onNumber}
+        ${bare ? nothing : html`<label class="parameter"><input type="number" step="any" min=${fault.least} max=${fault.most} .value=${live(String(value))}
+          @input=${(event) => this.drafts.set(fault.name, event.target.value)} @change=${(event) => isOn && this.turn(fault, true, Number(event.target.value))}
           aria-label="${words(fault.name)}, ${fault.parameter}"><span>${fault.parameter}</span></label>`}
       </div>`;
   }
