@@ -271,7 +271,7 @@ class _Convert:
                     "--timezone America/New_York names another"
                 )
         elif not pa.types.is_date(kind):
-            self._unit = times.unit_of(float(example), options.unit, source.label)
+            self._unit = times.unit_of(example, options.unit, source.label)
 
     def __call__(self, piece: Piece) -> pa.Table:
         """Convert; what is wrong with a row is noted, and it is left out. Raises UserError."""

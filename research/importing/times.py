@@ -46,13 +46,14 @@ def kind_of(example: str, others: Sequence[str] = ()) -> pa.DataType:
     return kind
 
 
-def unit_of(example: float, given: Unit | None, where: str) -> Unit:
+def unit_of(example: float | str, given: Unit | None, where: str) -> Unit:
     """Return the unit of times that are numbers, by one of them. Raises UserError where another one was given.
 
     `where` says where the example stands.
     """
-    found = _SHORT.get(other_unit(int(example)), "ns")
-    plausible = _FIRST * 10**9 < int(example) * UNITS[found] < _LAST * 10**9
+    whole = int(float(example))
+    found = _SHORT.get(other_unit(whole), "ns")
+    plausible = _FIRST * 10**9 < whole * UNITS[found] < _LAST * 10**9
     if not plausible:
         raise UserError(
             f"{where}: the time {example} is none since 1970 in seconds, milliseconds, microseconds or nanoseconds; "
