@@ -63,18 +63,21 @@ def _first(source: Source) -> list[str]:
 
 def looks_like_dump(source: Source) -> bool:
     """Whether a file is a dump, by its first row; one of candles is, so that it can be said."""
+    return layout(_first(source), source.name) is not None or _is_klines(source)
+
+
+def _is_klines(source: Source) -> bool:
     first = _first(source)
-    is_klines = len(first) == _KLINES and (first[0] == "open_time" or re.search(r"-\d+[smhdwo]+-\d{4}", source.name))
-    return layout(first, source.name) is not None or bool(is_klines)
+    named = re.search(r"-\d+[smhdwo]+-\d{4}", source.name) is not None
+    return len(first) == _KLINES and (first[0] == "open_time" or named)
 
 
 def read_dump(source: Source, options: Options, notes: Notes) -> Iterator[pa.Table]:
     """Read a dump. Raises UserError for candles, and where no name says the symbol."""
     found = layout(_first(source), source.name)
     if found is None:
-        raise UserError(
-            f"{source.label} holds Binance's candles: take trades, aggTrades or bookTicker, which are ticks"
-        )
+        what = "Binance's candles" if _is_klines(source) else f"no dump of Binance ({len(_first(source))} columns)"
+        raise UserError(f"{source.label} holds {what}: take trades, aggTrades or bookTicker, which are ticks")
     names, header = found
     name = _NAME.fullmatch(source.name)
     symbol = name["symbol"].upper() if name else options.symbol

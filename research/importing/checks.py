@@ -75,6 +75,7 @@ class Found(msgspec.Struct):
     volume: float = 0.0
     late: int = 0  # trades whose time is before that of the trade before: a replay leaves them out
     ties: int = 0  # trades at the very time of the one before
+    repeated: int = 0  # of the ties, those with the price and size of the one before too
     crossed: int = 0  # quotes whose bid is above the ask: a replay leaves them out
     locked: int = 0  # quotes whose bid is the ask
     no_size: int = 0  # trades of size 0
@@ -122,12 +123,19 @@ class _OfSymbol:
         self._latest = 0  # ns, of a trade
         self._event = 0  # ns, of the last event
         self._silent = self._steps = 0  # ns between events of a session, and how many times
+        self._size = np.nan  # of the last trade
         self._prices: list[tuple[int, float]] = []  # of the last two trades, which the next one is needed for
 
     def trades(self, ts: Numbers, price: Numbers, size: Numbers) -> None:
         found = self.found
         steps = np.diff(ts, prepend=self._latest or ts[0] - 1)
-        found.ties += int((steps == 0).sum())
+        ties = np.flatnonzero(steps == 0)
+        found.ties += len(ties)
+        if len(ties):
+            before = [(price, self._prices[-1][1] if self._prices else np.nan), (size, self._size)]
+            same = [column[ties] == np.where(ties > 0, column[ties - 1], first) for column, first in before]
+            found.repeated += int((same[0] & same[1]).sum())
+        self._size = float(size[-1])
         if (steps < 0).any():
             found.late += int((ts < np.maximum.accumulate(np.maximum(ts, self._latest))).sum())
         self._latest = max(self._latest, int(ts.max()))

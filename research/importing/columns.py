@@ -23,7 +23,7 @@ from research.importing.csv_rows import (
     wrong_quotes,
     wrong_trades,
 )
-from research.importing.notes import Notes, Options, Unit
+from research.importing.notes import SKIPPED, Notes, Options, Unit
 from research.importing.rows import QUOTE, TRADE, Numbers
 from research.importing.sources import BLOCK, Block, Source
 from service.errors import UserError
@@ -271,7 +271,7 @@ class _Convert:
                     "--timezone America/New_York names another"
                 )
         elif not pa.types.is_date(kind):
-            self._unit = times.unit_of(float(example), options.unit, source.label)
+            self._unit = times.unit_of(example, options.unit, source.label)
 
     def __call__(self, piece: Piece) -> pa.Table:
         """Convert; what is wrong with a row is noted, and it is left out. Raises UserError."""
@@ -293,6 +293,10 @@ class _Convert:
         }
         texts = {name: piece.column(self._columns[name]).cast(pa.string()) for name in _TEXTS if name in self._columns}
         kind, wrong = self._kinds(ts, given)
+        is_local = pa.types.is_timestamp(column.type) and column.type.tz is None
+        if is_local and times.has_changes(column, self._zone):
+            self._tell_of_twice(column)
+            wrong = {SKIPPED: times.skipped(column, self._zone)} | wrong
         if "symbol" in texts:
             wrong |= without_symbol(texts["symbol"])
         prints = None
@@ -303,6 +307,18 @@ class _Convert:
         made = rows.table(kind, symbol, ts, **given, **texts, print=prints)
         kept = sound(self._source, piece, self._notes, wrong)
         return made if kept is None else made.filter(pa.array(kept))
+
+    def _tell_of_twice(self, column: Any) -> None:
+        """Say of times without an offset that they may be of either of two hours."""
+        if not self._twice_told and (first := times.twice(column, self._zone)) is not None:
+            self._twice_told = True
+            self._notes.say(
+                f"{self._source.label} has times of the hour that {self._zone} has twice, as clocks are put back "
+                f"({first}): all of them are taken for the first of both, so that the second one's are an hour early; "
+                "take times with their offset, or in UTC"
+            )
+
+    _twice_told = False
 
     def _look_at(self, prints: pa.Array, conditions: pa.Array) -> None:
         """Raise UserError where conditions are of another form than codes: no print of the file would be a tick."""

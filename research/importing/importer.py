@@ -230,14 +230,12 @@ class _Job:
 
     def _refuse_empty(self) -> None:
         """Raise UserError where not one event was found: such a tape would say nothing."""
-        if self._seen:
+        if any(one.trades + one.quotes for one in self._checks.found):
             return
         first = next(iter(self._notes.refused.values()), None)
         why = f": {first.reason} ({first.file}, line {first.line}: {first.example})" if first else ""
         names = ", ".join(dict.fromkeys(piece.format.title for piece in self._pieces))
         raise UserError(f"{_named(self._pieces)} ({names}) holds no trade and no quote{why}")
-
-    _seen = False
 
     def _info(self) -> columnar.TapeInfo:
         zones = list(dict.fromkeys(piece.format.zone(piece.source) for piece in self._pieces))
@@ -255,7 +253,6 @@ class _Job:
         for table in merged(list(self._streams(done)), MOST_OPEN if self._folder is None else sys.maxsize):
             made = self._prints.apply(table)
             self._checks.look(made)
-            self._seen = self._seen or len(made) > 0
             yield made
             done.written(len(table))
         self._overlaps.finish()

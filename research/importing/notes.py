@@ -15,6 +15,7 @@ UNITS: dict[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns":
 """Nanoseconds in each."""
 
 NO_TIME = "no time from 2001 to 2100 in the unit of the file"
+SKIPPED = "a time that its zone has not: clocks are put forward over it"
 NO_PRICE = "no price above 0"
 NO_SIZE = "no size, or a negative one"
 NO_SYMBOL = "no symbol"

@@ -72,7 +72,10 @@ def oddities(found: Found, zone: ZoneInfo) -> list[str]:
     """Return a sentence for each thing that a person should know before a result is believed."""
     said = []
     if found.ties > found.trades // 20:
-        said.append(f"{found.ties:,} trades ({100 * found.ties / found.trades:.0f} %) share the time of the one before")
+        share = f"{found.ties:,} trades ({100 * found.ties / found.trades:.0f} %) share the time of the one before"
+        again = f", {found.repeated:,} of them its price and size too" if found.repeated else ""
+        twice = ": rows that stand twice in a file look like that" if found.repeated > 0.9 * found.ties else ""
+        said.append(share + again + twice)
     if found.late:
         said.append(f"{found.late:,} trades are late: a replay leaves out what is older than the trade before it")
     if found.crossed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ _SHORT = {"seconds": "s", "milliseconds": "ms", "microseconds": "us"}
 _LONG = {"ns": "nanoseconds", **{short: long for long, short in _SHORT.items()}}
 _FIRST, _LAST = 978_307_200, 4_102_444_800  # seconds since 1970: 2001 to 2100
 
+_DAY = 86_400  # seconds
 _DIGITS_OF_SECONDS = 10
 _DECIMAL = pa.decimal128(27, 9)  # times a unit of ten digits it has 38, which is the most
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -44,13 +46,14 @@ def kind_of(example: str, others: Sequence[str] = ()) -> pa.DataType:
     return kind
 
 
-def unit_of(example: float, given: Unit | None, where: str) -> Unit:
+def unit_of(example: float | str, given: Unit | None, where: str) -> Unit:
     """Return the unit of times that are numbers, by one of them. Raises UserError where another one was given.
 
     `where` says where the example stands.
     """
-    found = _SHORT.get(other_unit(int(example)), "ns")
-    plausible = _FIRST * 10**9 < int(example) * UNITS[found] < _LAST * 10**9
+    whole = int(float(example))
+    found = _SHORT.get(other_unit(whole), "ns")
+    plausible = _FIRST * 10**9 < whole * UNITS[found] < _LAST * 10**9
     if not plausible:
         raise UserError(
             f"{where}: the time {example} is none since 1970 in seconds, milliseconds, microseconds or nanoseconds; "
@@ -81,8 +84,36 @@ def scaled(values: Numbers, unit: Unit) -> Numbers:
     return found
 
 
+def has_changes(column: Any, timezone: str) -> bool:
+    """Whether clocks may be put forward or back within the days of times without a zone."""
+    ends = [end.cast(pa.timestamp("s"), safe=False).cast(pa.int64()).as_py() for end in pc.min_max(column).values()]
+    if None in ends:
+        return False
+    low, high = (min(max(end, _FIRST), _LAST) // _DAY for end in ends)
+    zone = ZoneInfo(timezone)
+    return len({datetime.fromtimestamp(day * _DAY, zone).utcoffset() for day in range(low - 1, high + 3)}) > 1
+
+
+def skipped(column: Any, timezone: str) -> Numbers:
+    """Return which times are none of their zone: those of the hour that it leaves out where summer time begins."""
+    taken = pc.assume_timezone(column, timezone, ambiguous="earliest", nonexistent="latest")
+    return np.asarray(pc.fill_null(pc.not_equal(pc.local_timestamp(taken), column), False))
+
+
+def twice(column: Any, timezone: str) -> Any:
+    """Return the first time that its zone has twice, where summer time ends; None without one."""
+    first, second = (
+        pc.assume_timezone(column, timezone, ambiguous=which, nonexistent="latest") for which in ("earliest", "latest")
+    )
+    place = pc.index(pc.not_equal(first, second), True).as_py()
+    return column[place].cast(pa.string()).as_py() if place >= 0 else None
+
+
 def ns(column: Any, unit: Unit, timezone: str) -> Numbers:
-    """Return times in ns, 0 where there is none from 2001 to 2100. `timezone` is that of texts without one."""
+    """Return times in ns, 0 where there is none from 2001 to 2100. `timezone` is that of texts without one.
+
+    One that the zone has `twice` is the first of both, and one that it `skipped` the moment after.
+    """
     kind = column.type
     if pa.types.is_timestamp(kind):
         if kind.tz is None:

@@ -52,6 +52,7 @@ _CONFIG: Spec = {
         "labelLimit": 130,
         "labelFlush": False,
         "labelOverlap": True,
+        "labelSeparation": 8,  # px: a browser's font may be wider than the one that is measured with
     },
     "legend": {"labelColor": "var(--muted)", "titleColor": "var(--muted)", "labelFontSize": 11, "orient": "top"},
     "text": {"color": "var(--text)", "fontSize": 11},

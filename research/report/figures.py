@@ -202,6 +202,7 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
     trades = found.trades
     known = [(number, trade) for number, trade in enumerate(trades) if trade.costs is not None]
     quoted = any(trade.costs and trade.costs.spread is not None for _, trade in known)
+    unquoted = [trade for _, trade in known if trade.costs and trade.costs.spread is None] if quoted else []
     partly = sum(trade.costs is not None and not trade.costs.is_all_quoted for _, trade in known) if quoted else 0
     steps: list[Step] = []
     if known:
@@ -222,7 +223,15 @@ def _money(found: Gathered, blocks: Blocks, net: Interval) -> Row:
         ]
     gross_is = "middle" if quoted else "last" if known else "fills"
     count = len(known) if known else len(trades)
-    return {"steps": steps, "trades": count, "of": len(trades), "partly_quoted": partly, "gross_is": gross_is}
+    return {
+        "steps": steps,
+        "trades": count,
+        "of": len(trades),
+        "partly_quoted": partly - len(unquoted),  # at one trigger, but not at each
+        "unquoted": len(unquoted),  # at none, beside trades with quotes
+        "unquoted_symbols": sorted({trade.line.symbol for trade in unquoted}),
+        "gross_is": gross_is,
+    }
 
 
 def _part(blocks: Blocks, numbers: Sequence[int]) -> Blocks:

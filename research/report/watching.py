@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from math import floor, log10
 from typing import Any
 
 import msgspec
@@ -103,10 +104,10 @@ class Ways:
         self._orders = {name: found for name, found in self._orders.items() if found[1] != fact.decision}
         if way is None or not way.is_known or way.held:
             return None
-        net, fees = float(fact.pnl), float(fact.fees)
-        spread = _plain(way.spread) if way.is_quoted else None
-        slippage = _plain(way.slippage)
-        gross = _plain(net + fees + slippage + (spread or 0.0))
+        net, fees, value = float(fact.pnl), float(fact.fees), float(fact.entry_price * fact.quantity)
+        spread = _plain(way.spread, value) if way.is_quoted else None
+        slippage = _plain(way.slippage, value)
+        gross = _plain(net + fees + slippage + (spread or 0.0), value)
         return Costs(gross, spread, slippage, fees, net, way.is_all_quoted)
 
 
@@ -132,9 +133,12 @@ class _Open(msgspec.Struct):
         return min(against, 0.0) + 0.0, max(along, 0.0) + 0.0
 
 
-def _plain(money: float) -> float:
-    """Return money without the noise of sums of floats, and without a sign before nothing."""
-    return round(money, 9) + 0.0
+def _plain(money: float, value: float) -> float:
+    """Return money without the noise of sums of floats, and without a sign before nothing.
+
+    Of an entry worth a millionth, a billionth is ten basis points: twelve digits of the entry's value stay.
+    """
+    return round(money, max(9, 12 - floor(log10(value)))) + 0.0
 
 
 class _Prices:

@@ -37,6 +37,7 @@ EXECUTION = (
     "trigger, below 0 what they gained."
 )
 _MOST_SAID = 1_000_000
+_MOST_NAMED = 6  # symbols
 _SHOWN_BP = 0.05  # what rounds to nothing is no cost to speak of
 
 
@@ -168,7 +169,19 @@ def _of_edge(found: Figures) -> list[str]:
     took = f" Then {', '.join(costs)}; {bp(steps['net'].bp.mean)} a trade was left." if costs else ""
     if found.money["gross_is"] == "last":
         took += " Prints bounce between bid and ask, so real fills would cost about a spread more."
-    return [said + took]
+    return [said + took, *_of_unquoted(found)]
+
+
+def _of_unquoted(found: Figures) -> list[str]:
+    """Say which trades had no quotes where others had: their spread is in no step, and the mean of it is too small."""
+    count, names = found.money["unquoted"], found.money["unquoted_symbols"]
+    if not count:
+        return []
+    symbols = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
+    return [
+        f"Of {count:,} of the {counted(found.money['trades'], 'trade')} ({symbols}) no quote is known: last prices "
+        "stand for the middle there, their spread counts as nothing, and real fills would cost about a spread more."
+    ]
 
 
 def _of_expectation(found: Figures) -> list[str]:

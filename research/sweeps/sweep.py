@@ -18,7 +18,7 @@ from research.sweeps.cells import Cells, Store, Task, base_key, cell_key, decide
 from research.sweeps.purging import purge_of, said_of
 from research.sweeps.sample_check import Cell, Checked
 from research.sweeps.space import Sample, Space
-from research.sweeps.timeline import Timeline, Window, spans_of
+from research.sweeps.timeline import Timeline, Window, is_quoted, spans_of
 from research.sweeps.unchanged import Unchanged
 from research.workers.blocks import cost_of, plan
 from research.workers.choice import workers_of
@@ -213,6 +213,11 @@ class Sweep:
         q = self.question
         timeline = Timeline(span for tape in q.tapes for span in spans_of(tape))
         windows = timeline.windows(q.windows, self._purge(), rolling=q.rolling)
+        if bare := [tape.name for tape in q.tapes if not is_quoted(tape)]:
+            self._say(
+                f"no quotes in {', '.join(bare[:3])}{' ...' if bare[3:] else ''}: fills there are at last prices and "
+                "pay no spread, so every setting looks better than it is, by about a spread a trade"
+            )
         kept = store.read()
         known = set(kept.cells["key"].to_pylist())
         method = methods.method_of(q.method, q.space, q.trials, q.seed)

@@ -37,6 +37,19 @@ def spans_of(tape: Path) -> list[Span]:
     return _parted(tape, _times_of_lines(tape))
 
 
+def is_quoted(tape: Path) -> bool:
+    """Whether a tape has a quote, or a trade with one: without, fills are at last prices, and no spread is paid."""
+    if columnar.is_columnar(tape):
+        return any(batch.column(0).null_count < len(batch) for batch in columnar.batches(tape, ["bid"]))
+    if _named_span(tape) is not None:
+        return True
+    with Lines(tape, tapes.CHUNK) as source:
+        while lines := source.batch():
+            if any(b'"bid"' in line and b'"bid":null' not in line.replace(b" ", b"") for line in lines):
+                return True
+    return False
+
+
 class _Timed(msgspec.Struct):
     ts: int = 0
 

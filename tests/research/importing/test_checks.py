@@ -132,6 +132,25 @@ def test_a_sparkline_shows_high_and_low_and_where_nothing_is() -> None:
     assert (blocks_of("ascii"), blocks_of("utf-8"), blocks_of("nonsense")) == (PLAIN, picture.BLOCKS, PLAIN)
 
 
+def test_rows_that_stand_twice_are_told_of_trades_at_one_time() -> None:
+    moves = [trade(n, 100 + n % 2) for n in range(10)]
+    twice = looked([each for each in moves for _ in range(2)])
+    assert (only(twice).ties, only(twice).repeated) == (10, 10)
+    said = "\n".join(picture.lines(only(twice), twice, UTC))
+    assert "10 of them its price and size too: rows that stand twice in a file look like that" in said
+    swept = looked([trade(n, 100 + step) for n in range(10) for step in range(2)])
+    assert (only(swept).ties, only(swept).repeated) == (10, 0)
+    assert "stand twice" not in "\n".join(picture.lines(only(swept), swept, UTC))
+
+
+def test_rows_that_stand_twice_are_counted_over_the_end_of_a_batch() -> None:
+    checks = Checks()
+    for _ in range(2):
+        checks.look(rows.of_events([trade(0, 100)]))
+    checks.finish()
+    assert only(checks).repeated == 1
+
+
 def test_what_is_odd_is_said_in_sentences() -> None:
     checks = looked([*(trade(0) for _ in range(3)), quote(1, 101, 100), trade(0.5)])
     said = "\n".join(picture.lines(only(checks), checks, UTC))

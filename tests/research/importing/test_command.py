@@ -124,7 +124,7 @@ REFUSED = {
     ),
     "wrong unit": (
         ("{parquet}", "--columns", "ts=when,price=p,size=q", "--symbol", "A", "--unit", "ns"),
-        "the times are in milliseconds (1723075200005.0), not in nanoseconds: --unit ms, or nothing",
+        "the times are in milliseconds (1723075200005), not in nanoseconds: --unit ms, or nothing",
     ),
     "no zone": (("{csv}", "--timezone", "Mars/Base"), "there is no time zone Mars/Base"),
     "no parquet": (("{tardis}", "--out", "tape.csv"), "a tape in columns is called NAME.parquet"),

@@ -499,3 +499,17 @@ def test_a_column_is_not_two_things(tmp_path: Path) -> None:
     path = files.written(tmp_path / "a.csv", "ts,symbol,price,size\n1723110000000,A,100,5\n")
     with pytest.raises(UserError, match="the column ts cannot be ts and id: name another one"):
         imported(tmp_path, path, options=Options(columns={"id": "ts"}))
+
+
+@pytest.mark.parametrize("taken_for", ["alpaca", "coinbase", "lobster"])
+def test_a_file_of_which_no_line_is_an_event_makes_no_tape(taken_for: str, tmp_path: Path) -> None:
+    path = files.written(tmp_path / "a.csv", "ts,price,size\n1735600000000,1,1\n")
+    with pytest.raises(UserError, match="holds no trade and no quote: not JSON"):
+        importer.run([path], tmp_path / "a.parquet", Options(format=taken_for))
+    assert not (tmp_path / "a.parquet").exists()
+
+
+def test_what_is_taken_for_a_dump_by_hand_and_is_none_is_not_called_candles(tmp_path: Path) -> None:
+    path = files.written(tmp_path / "a.csv", "ts,price,size\n1735600000000,1,1\n")
+    with pytest.raises(UserError, match=r"holds no dump of Binance \(3 columns\)"):
+        importer.run([path], None, Options(format="binance"))

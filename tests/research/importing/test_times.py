@@ -11,7 +11,7 @@ import pytest
 from actors.engine.core import Input
 from pipeline.events import Gap, Trade
 from research.importing import importer
-from research.importing.notes import NO_TIME, Options
+from research.importing.notes import NO_TIME, SKIPPED, Options
 from service.errors import UserError
 from service.recorded import columnar
 from tests.research.importing.files import written
@@ -22,7 +22,7 @@ GOOD, OTHER = 1_735_600_000_000, 1_735_689_600_000_000  # ms, us
 
 def events(path: Path, options: Options) -> tuple[list[Input], importer.Report]:
     out = path.parent / "out.parquet"
-    report = importer.run([path], out, options)
+    report = importer.run([path], out, options, replace=True)
     return [event for batch in columnar.events(out) for event in batch], report
 
 
@@ -85,3 +85,36 @@ def test_a_recording_has_no_other_unit(tmp_path: Path) -> None:
     line = '{"type":"settings","settings":{},"version":"1"}\n'
     with pytest.raises(UserError, match="is a recording, whose times are in nanoseconds"):
         events(written(tmp_path / "a.jsonl", line), Options(unit="ms"))
+
+
+def local(folder: Path, form: str, *texts: str) -> Path:
+    """Write trades at times of day without an offset."""
+    if form == "csv":
+        return written(folder / "a.csv", "ts,price,size\n" + "".join(f"{text},1,1\n" for text in texts))
+    path = folder / "a.parquet"
+    stamps = pa.array(texts).cast(pa.timestamp("us"))
+    pq.write_table(pa.table({"ts": stamps, "price": [1.0] * len(texts), "size": [1.0] * len(texts)}), path)
+    return path
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_time_that_summer_time_leaves_out_is_refused_and_not_moved(form: str, tmp_path: Path) -> None:
+    path = local(tmp_path, form, "2024-03-10 01:59:59", "2024-03-10 02:30:00", "2024-03-10 03:00:00")
+    found, report = events(path, Options(symbol="A", timezone="America/New_York"))
+    assert [event.ts // 10**9 for event in found if isinstance(event, Trade)] == [1_710_053_999, 1_710_054_000]
+    assert report.notes.counts == {SKIPPED: 1}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_times_of_an_hour_that_comes_twice_are_told(form: str, tmp_path: Path) -> None:
+    path = local(tmp_path, form, "2024-11-03 00:59:59", "2024-11-03 01:30:00", "2024-11-03 01:10:00")
+    _, report = events(path, Options(symbol="A", timezone="America/New_York"))
+    assert any("has twice" in said and "2024-11-03 01:30:00" in said for said in report.notes.said)
+    _, report = events(local(tmp_path, form, "2024-11-04 01:30:00"), Options(symbol="A", timezone="America/New_York"))
+    assert not any("has twice" in said for said in report.notes.said)
+
+
+def test_local_times_of_another_century_are_refused_and_not_looked_up(tmp_path: Path) -> None:
+    path = local(tmp_path, "parquet", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "2024-07-01 12:00:00")
+    found, report = events(path, Options(symbol="A", timezone="America/New_York"))
+    assert (len(found), report.notes.counts) == (1, {NO_TIME: 2})

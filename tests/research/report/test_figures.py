@@ -258,5 +258,18 @@ def test_trades_without_any_quote_stay_among_those_with_one() -> None:
     run = by_hand([5.0] * 20)
     run.trades[3] = Trade(run.trades[3].line, Costs(5.0, None, 0.0, 0.0, 5.0, is_all_quoted=False))
     found = figures(run)
-    assert (found.money["trades"], found.money["of"], found.money["partly_quoted"]) == (20, 20, 1)
+    assert (found.money["trades"], found.money["of"]) == (20, 20)
+    assert (found.money["partly_quoted"], found.money["unquoted"]) == (0, 1)
     assert found.money["steps"][1].total == 19.0
+
+
+def test_a_symbol_without_quotes_beside_one_with_them_is_named_on_top() -> None:
+    """Its spread counts as nothing, so that the mean of all flatters; it is in no slippage either."""
+    run = by_hand([5.0] * 20)
+    for number in (3, 4):
+        line = msgspec.structs.replace(run.trades[number].line, symbol="BARE")
+        run.trades[number] = Trade(line, Costs(5.0, None, 0.0, 0.0, 5.0, is_all_quoted=False))
+    found = figures(run)
+    assert any("Of 2 of the 20 trades (BARE) no quote is known" in said for said in words.answers(found))
+    assert not any("in the slippage" in note for note in words.notes(found))
+    assert not any("no quote is known" in said for said in words.answers(figures(by_hand([5.0] * 20))))

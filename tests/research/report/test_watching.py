@@ -124,6 +124,25 @@ def test_a_trade_that_a_stop_closed_has_its_costs() -> None:
     assert not costs.is_all_quoted
 
 
+@pytest.mark.parametrize("scale", ["1", "0.00000001234", "1000000"])
+def test_the_steps_of_a_trade_are_the_same_share_of_any_price(scale: str) -> None:
+    unit = Decimal(scale)
+    core = Core(CoreSettings(), momentum_burst(StrategySettings()), lambda _: None)
+    ways = Ways(core)
+    ways_of = (("1", "BUY", "ENTRY", 100, "100.1"), ("2", "SELL", "EXIT", 101, "100.8"))
+    for second, (number, side, role, middle, price) in enumerate(ways_of, 1):
+        at_middle, half = middle * float(unit), 0.1 * float(unit)
+        core.run([tick(second, at_middle, 1, at_middle - half, at_middle + half)])
+        order = SubmitOrder(number, "A", OrderSide[side], Decimal(1), "d", OrderRole[role])
+        ways.ordered(order)
+        done = Execution(number, number, "A", order.side, Decimal(1), Decimal(price) * unit, at(3))
+        ways.filled(OrderFilled(done, "d", 2))
+    costs = ways.closed(closed(Decimal("100.1") * unit, Decimal("100.8") * unit))
+    assert costs is not None
+    shares = [step / float(unit) for step in (costs.gross, costs.spread or 0.0, costs.slippage, costs.net)]
+    assert shares == pytest.approx([1.0, 0.2, 0.1, 0.7], rel=1e-6)
+
+
 def test_without_quotes_the_last_price_is_the_middle_and_no_spread_is_told() -> None:
     events = [*burst(), tick(8, 100.5, 10, 100.48, 100.5)]
     bare = [Trade(e.symbol, e.ts, e.price, e.size) for e in events if isinstance(e, Trade)]

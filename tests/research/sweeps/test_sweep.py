@@ -9,8 +9,11 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.events import Trade
 from research.engine.exact import ExactEngine
 from research.engine.port import Chosen, Outcome
+from research.importing import importer
+from research.importing.notes import Options
 from research.sweeps import sample_check, sweep as sweeping, tables
 from research.sweeps.cells import tape_digest
 from research.sweeps.sample_check import Cell
@@ -494,3 +497,21 @@ def test_a_gap_that_may_be_too_short_is_said(day: Path, tmp_path: Path) -> None:
     said.clear()
     Sweep(msgspec.structs.replace(question, purge_s=90), lambda _: tmp_path / "sweep", said.append).run()
     assert said == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_that_a_tape_has_no_quotes_is_said(form: str, quoted: bool, tmp_path: Path) -> None:
+    """Fills are at last prices then, whatever execution.fill says, and the best setting pays no spread."""
+    events = [event for event in seeded_tape(3, 800) if isinstance(event, Trade)]
+    events = [msgspec.structs.replace(event, bid=None, ask=None) for event in events]
+    events[-1] = msgspec.structs.replace(events[-1], bid=1.0, ask=2.0) if quoted else events[-1]
+    path = tmp_path / f"bare.{form}"
+    path.write_bytes(tape(events))
+    if form == "parquet":
+        lines = path.rename(tmp_path / "bare.jsonl")
+        importer.run([lines], path, Options())
+    said: list[str] = []
+    question = Question(tapes=(path,), space=space_of(("strategy.min_ticks=2,3",)), engine="exact", on="serial")
+    Sweep(question, lambda _: tmp_path / "sweep", said.append).run()
+    assert any(line.startswith(f"no quotes in bare.{form}: ") for line in said) is not quoted
