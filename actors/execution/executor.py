@@ -135,7 +135,7 @@ class Executor:
                 self._manager.receive(message)
             case AccountLacks():
                 if self._policy.cap_by_account:
-                    self._cap.note(message)
+                    self._cap.note(message, self._orders.of(message.symbol))
                     self._review(message.symbol)
             case StockSplit():
                 self._cap.forget(message.symbol)
@@ -233,10 +233,13 @@ class Executor:
         else:
             market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
-            most = self._cap.closable(position, working)
+            unclear = self._cap.waits(symbol, working)
+            most = position.quantity if unclear else self._cap.closable(position)
             if intent is not None:
                 waits = self._retries.waits(symbol, OrderRole.EXIT, self._context.now)
                 manager.carry_out(exits.close(position, intent, market, working, waits=waits, quantity=most))
+            elif unclear:
+                return  # its answer is a reason to look again
             elif symbol in exits.intents or most < position.quantity or not self._close_part(position, market, working):
                 manager.carry_out([Cancel(order) for order in working if order.role is OrderRole.PART])
                 if not self._retries.waits(symbol, OrderRole.STOP, self._context.now):

@@ -56,6 +56,19 @@ def test_of_a_position_that_a_person_has_closed_in_part_the_rest_is_guarded_and_
     assert desk.legs == ["entry", "stop", "stop", "stop", "exit"]
 
 
+def test_readings_leave_a_stop_alone_that_was_just_sent_for_the_rest() -> None:
+    desk = closed_by_hand("LONG", left=4).say(9, S.CANCELED)
+    canceled, stop = list(desk.canceled), desk.last
+    for seconds in range(10, 13):  # no answer to it yet
+        desk.session.feed(holding(seconds, 4))
+    desk.say(13, S.ACCEPTED)
+    resting = OrderReport(stop.id, "A", stop.side, S.ACCEPTED, D(4), D(0), None, at(13), "v")
+    for seconds in range(14, 60, 5):
+        desk.session.feed(account(seconds, HeldAtVenue("A", D(4), D(100)), orders=(resting,)))
+    assert desk.canceled == canceled
+    assert desk.last is stop
+
+
 def test_an_exit_that_waits_for_more_than_the_account_has_is_taken_back() -> None:
     desk = Desk().enter(1)
     desk.session.feed(Command("flatten", at(2)))
