@@ -66,6 +66,7 @@ ORDERS = (
     Rule("2026-05-13", "A notional order cannot be replaced at all.", "spec"),
     Rule("2026", "What has ended cannot be replaced: `unable to replace order in current state` (422).", "logs"),
     Rule("2026-03", "A used `client_order_id` is refused (422, 40010001): it must be unique.", "errors"),
+    Rule("2026-03", "Unknown words and missing prices have that code, too (422, 40010001).", "errors"),
     Rule("2026", "Fractions are orders of the day, and never complex.", "orders"),
     Rule("2025-11", "From $1.00 on prices are whole cents, below it hundredths of one.", "sec"),
     Rule("2026-03", "Orders are listed before or after an id, not together with a time; by `asset_class`.", "spec"),
