@@ -65,6 +65,7 @@ ORDERS = (
     Rule("2026-05-05", "`opg` and `cls` are refused (422) but where Alpaca's staff has enabled them.", "orders"),
     Rule("2026-05-13", "A notional order cannot be replaced at all.", "spec"),
     Rule("2026", "What has ended cannot be replaced: `unable to replace order in current state` (422).", "logs"),
+    Rule("2026", "OTO orders and their legs cannot be replaced.", "orders"),
     Rule("2026-03", "A used `client_order_id` is refused (422, 40010001): it must be unique.", "errors"),
     Rule("2026-03", "Unknown words and missing prices have that code, too (422, 40010001).", "errors"),
     Rule("2026", "Fractions are orders of the day, and never complex.", "orders"),
