@@ -60,9 +60,9 @@ def keep_stop(
     price = policy.stop_price(position.entry_price, side)
     if price is None or any(order.role is not OrderRole.STOP for order in working):
         return []  # while the entry is not done there is no stop: no two orders are to cross each other
-    if not working:
+    if not working and quantity:
         symbol, decision, reason = position.symbol, position.decision, ExitReason.STOP
         order = SubmitOrder("", symbol, side, quantity, decision, OrderRole.STOP, reason, None, price, rests=True)
         return [Submit(order)]
-    fitting = [o for o in working if o.request.side is side and o.open == quantity and not o.unwanted]
+    fitting = [o for o in working if quantity and o.request.side is side and o.open == quantity and not o.unwanted]
     return [Cancel(order) for order in working if order not in fitting[:1]]

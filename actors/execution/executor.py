@@ -8,12 +8,14 @@ import msgspec
 
 from actors.actor import Context, Port, SymbolView, assert_known
 from actors.book import Book, CountedOrder, OpenOrder
+from actors.execution.account_cap import AccountCap
 from actors.execution.actions import Cancel, enter, keep_stop
 from actors.execution.carried import CarriedExits
 from actors.execution.decisions import Decisions
 from actors.execution.exits import ExitIntent, ExitIntents
 from actors.execution.known_orders import decision_of
 from actors.execution.messages import (
+    AccountLacks,
     AdoptOrder,
     CancelEntries,
     CloseAll,
@@ -104,6 +106,7 @@ class Executor:
         self._manager = OrderManager(context, policy, orders, self._decisions, tell_broker, self)
         self._retries = Retries(policy.retry_s)
         self._carried = CarriedExits()
+        self._cap = AccountCap()
         self._unreconciled = False  # a book was taken up, and the account not seen yet
         self._tell_positions = tell_positions
         self._tell_risk = tell_risk
@@ -130,7 +133,12 @@ class Executor:
                 self._review(message.symbol)
             case OrderTimer() | LookUpOrder() | RecountOrders():
                 self._manager.receive(message)
+            case AccountLacks():
+                if self._policy.cap_by_account:
+                    self._cap.note(message, self._orders.of(message.symbol))
+                    self._review(message.symbol)
             case StockSplit():
+                self._cap.forget(message.symbol)
                 self.exits.forget_priced(message.symbol, self._orders.of(message.symbol))
                 self.parts.scale(message.symbol, message.ratio)
             case AdoptOrder():
@@ -214,6 +222,7 @@ class Executor:
             exits.forget(symbol, entry_works=any(order.role is OrderRole.ENTRY for order in working))
             self.parts.forget(symbol)
             self._retries.forget_symbol(symbol)
+            self._cap.forget(symbol)
             for order in working:
                 if order.role is not OrderRole.ENTRY:
                     manager.cancel(order)  # there is nothing left for it to close
@@ -224,13 +233,17 @@ class Executor:
         else:
             market = self._context.symbol_view(symbol)
             intent = exits.to_close(symbol, market, working)
+            unclear = self._cap.waits(symbol, working)
+            most = position.quantity if unclear else self._cap.closable(position)
             if intent is not None:
                 waits = self._retries.waits(symbol, OrderRole.EXIT, self._context.now)
-                manager.carry_out(exits.close(position, intent, market, working, waits=waits))
-            elif symbol in exits.intents or not self._close_part(position, market, working):
+                manager.carry_out(exits.close(position, intent, market, working, waits=waits, quantity=most))
+            elif unclear:
+                return  # its answer is a reason to look again
+            elif symbol in exits.intents or most < position.quantity or not self._close_part(position, market, working):
                 manager.carry_out([Cancel(order) for order in working if order.role is OrderRole.PART])
                 if not self._retries.waits(symbol, OrderRole.STOP, self._context.now):
-                    manager.carry_out(keep_stop(position, working, self._policy))
+                    manager.carry_out(keep_stop(position, working, self._policy, most))
 
     def _close_part(self, position: Position, market: SymbolView, working: Sequence[Order]) -> bool:
         """Do the next thing to close a part of a position; return False if there is none to close."""
@@ -290,6 +303,7 @@ class Executor:
         if order is None:
             return  # of an order that is none of ours
         request, undone = order.request, bool(execution.undone)
+        self._cap.note_execution(execution)
         self._decisions.count(request.decision, order.id, order.filled, order.value, revised=undone)
         self._manager.bound_rest(order)
         self._tell_positions(Fill(execution, request.decision, request.reason, order.role is OrderRole.PART))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -96,20 +97,30 @@ class ExitIntents:
         return None
 
     def close(
-        self, position: Position, intent: ExitIntent, view: SymbolView, working: Sequence[Order], *, waits: bool
+        self,
+        position: Position,
+        intent: ExitIntent,
+        view: SymbolView,
+        working: Sequence[Order],
+        *,
+        waits: bool,
+        quantity: Decimal | None = None,
     ) -> list[Action]:
         """Return the next step to the end of a position.
 
-        Entry and protective stop are taken back first; then one exit at a time is sent, for what is still held.
-        `waits` says that the venue refused one not long ago.
+        Entry and protective stop are taken back first; then one exit at a time is sent, for what is still held: only
+        `quantity` of it where the account lacks some, and an exit for more is taken back as well. `waits` says that the
+        venue refused one not long ago.
         """
-        others = [order for order in working if not order.role.closes_now]
-        if others or working or waits:
+        quantity = position.quantity if quantity is None else quantity
+        lacks = quantity < position.quantity
+        others = [o for o in working if not o.role.closes_now or (lacks and o.open > quantity)]
+        if others or working or waits or not quantity:
             return [Cancel(order) for order in others]
         side = closing_side(position.side)
         terms = self._policy.exit_terms(view, side, intent.tries, at_market=intent.at_market)
         intent.tries += 1
-        symbol, quantity, decision = position.symbol, position.quantity, position.decision
+        symbol, decision = position.symbol, position.decision
         return [Submit(SubmitOrder("", symbol, side, quantity, decision, OrderRole.EXIT, intent.reason), terms)]
 
 

@@ -83,6 +83,14 @@ class RecountOrders(msgspec.Struct, frozen=True):
     symbol: str
 
 
+class AccountLacks(msgspec.Struct, frozen=True):
+    """The account has so many shares less of a symbol's position than the book, by a reading of `ts` (ns); 0: none."""
+
+    symbol: str
+    shares: Decimal
+    ts: int
+
+
 class StockSplit(msgspec.Struct, frozen=True):
     """A stock was split: what is to be out of a position is so many times as many shares."""
 
@@ -124,7 +132,7 @@ OrderNews = Execution | OrderRejected | OrderReport | SubmitUnanswered | OrderMi
 """What is told of an order from outside the core."""
 
 FromRisk = Enter | CloseAll | CancelEntries
-_FromAccount = AdoptOrder | MissedOrder | KnownOrder | Reconciled | RecountOrders | StockSplit
+_FromAccount = AdoptOrder | MissedOrder | KnownOrder | Reconciled | RecountOrders | StockSplit | AccountLacks
 FromReconciler = _FromAccount | LookUpOrder | OrderReport
 FromItself = ReviewPosition | OrderTimer
 

@@ -30,6 +30,7 @@ class OrderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look_up_s: Positive = 2.0  # between two look-ups of an order, and two cancels
     missing_s: Positive = 10.0  # an order that the venue does not know for so long was never placed
     retry_s: Positive = 1.0  # after the venue refused an exit or a stop; twice as long each time
+    cap_by_account: bool = True  # nothing that closes is for more than the account has; of old: it was for all
     stop_patience_s: Positive | None = 2.0  # a stop passed for so long and not filled is closed; None, of old: never
 
 
@@ -52,6 +53,7 @@ class ExecutionPolicy:
     """
 
     outlives_session = False
+    cap_by_account = False  # what closes a position is for no more than the account has of it
     exits_unpriced = False
     retry_s = 1.0  # after the venue refused an exit or a stop
     missing_s = float("inf")  # an order that the venue does not know for so long was never placed
@@ -93,6 +95,7 @@ class VenueExecution(ExecutionPolicy):
         self._settings = settings
         self.retry_s = settings.retry_s
         self.missing_s = settings.missing_s
+        self.cap_by_account = settings.cap_by_account
         self.answer_timeout_s = settings.answer_timeout_s
         self.look_up_s = settings.look_up_s
         self.entry_timeout_s: float = settings.entry_timeout_s

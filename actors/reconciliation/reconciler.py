@@ -12,6 +12,7 @@ from actors.actor import Context, Port, assert_known
 from actors.book import Book, CountedOrder
 from actors.execution.known_orders import Knowledge, NamedOrder, OrderName, named_orders, submitted
 from actors.execution.messages import (
+    AccountLacks,
     AdoptOrder,
     FromReconciler,
     KnownOrder,
@@ -74,6 +75,7 @@ class Reconciler:
         self._patience_s = patience_s  # venue seconds that a difference may last
         self._ours = ours  # what every book of ours begins with
         self._suspects: dict[str, Suspect] = {}  # by symbol
+        self._lacking: set[str] = set()  # symbols of which the executor was told that the account lacks shares
         self._seen = False
         self._account = ""  # the number of the account that the book is of
         self._knowledge = Knowledge()  # of that book
@@ -105,14 +107,15 @@ class Reconciler:
             reason = f"the book is of the account {self._account}, the keys are of {message.number}"
             self._tell_risk(Mismatch((f"{reason} (--fresh begins a new book)",)))
             return
-        if not self._seen:
+        opening = not self._seen
+        if opening:
             if message.ts < self._knowledge.until and not message.history:
                 return  # read for the session before this one: what happened until the book is not in it
             self._seen = True
-            self._open(message)
+            unclear = self._open(message)
         else:
-            self._tell_splits(message)
-        differences = self._quantities(message) + self._compare_orders(message.orders)
+            unclear = self._tell_splits(message)
+        differences = self._quantities(message, unclear, opening=opening) + self._compare_orders(message.orders)
         self._tell_risk(message)
         if differences:
             self._tell_risk(Mismatch(tuple(differences)))
@@ -127,8 +130,8 @@ class Reconciler:
 
     # --------------------------------------------------------------------------------------- the start
 
-    def _open(self, report: AccountReport) -> None:
-        """Take over what is in the account at the start."""
+    def _open(self, report: AccountReport) -> set[str]:
+        """Take over what is in the account at the start; return the symbols of which the book is about to change."""
         invested = sum((p.quantity * p.average for p in report.positions), ZERO)
         resumed = self._account == report.number
         equity = report.cash + invested
@@ -168,12 +171,14 @@ class Reconciler:
         self._tell_known(named, with_history=bool(report.history))
         for order in report.orders:
             self._adopt_order(order, adopted)
-        if not missed:
-            self._tell_splits(report)  # before anything is sent for a position: an old stop would be sold at once
+        # Before anything is sent for a position: an old stop would be sold at once.
+        unclear = missed or self._tell_splits(report)
         self._tell_executor(Reconciled())
+        return unclear
 
-    def _tell_splits(self, report: AccountReport) -> None:
-        """Have positions be of the shares that the account has of them, where their stock was split."""
+    def _tell_splits(self, report: AccountReport) -> set[str]:
+        """Have positions be of the shares that the account has of them, where their stock was split: in symbols."""
+        split = set()
         for held in report.positions:
             position = self._positions.open.get(held.symbol)
             heard_since = self._positions.filled_at.get(held.symbol, 0) >= report.ts
@@ -182,6 +187,8 @@ class Reconciler:
             if (ratio := split_of(position, held)) is not None:
                 self._tell_positions(SplitShares(held.symbol, abs(held.quantity), ratio))
                 self._tell_executor(StockSplit(held.symbol, ratio))
+                split.add(held.symbol)
+        return split
 
     def _tell_missed(self, named: list[NamedOrder], report: AccountReport) -> set[str]:
         """Tell the executor of orders that the book lacks, whole or in part; return the symbols of those with fills.
@@ -241,10 +248,11 @@ class Reconciler:
                 self._tell_executor(LookUpOrder(entry.id))  # it should be among them
         return strange
 
-    def _quantities(self, report: AccountReport) -> list[str]:
+    def _quantities(self, report: AccountReport, unclear: Container[str], *, opening: bool) -> list[str]:
         """Compare the positions; a difference counts once it has stayed the same for a while.
 
         It may take longer to know of an order that is under way and not open at the venue: its answers can get lost.
+        What two readings say to be lacking, or the first, is not to be closed meanwhile.
         """
         open_at_venue = {order.order for order in report.orders}
         asked = {o.symbol for o in self._orders.working.values() if o.id not in open_at_venue}
@@ -260,15 +268,28 @@ class Reconciler:
                     suspects[symbol] = before  # the account was read before that fill: it shows nothing new
                 continue
             if ours + foreign == theirs:
+                self._tell_lack(symbol, ZERO, report.ts)
                 continue
             patience = round(self._patience_s * (_ASKED if symbol in asked else 1) * SECOND)
             suspect = suspects[symbol] = self._suspect(symbol, theirs - ours - foreign, patience // 2)
+            if (opening or suspect.lasted) and symbol not in unclear:
+                has = max((theirs - foreign) * (1 if ours > 0 else -1), ZERO)
+                self._tell_lack(symbol, max(abs(ours) - has, ZERO), report.ts)
             if 0 < suspect.lasted < patience:
                 self._tell_executor(RecountOrders(symbol))  # an execution may have been undone, and we not have heard
             if suspect.lasted >= patience:
                 differences.append(difference(symbol, theirs, ours, foreign))
         self._suspects = suspects
         return differences
+
+    def _tell_lack(self, symbol: str, shares: Decimal, ts: int) -> None:
+        """Tell the executor how many shares of a position the account lacks, and when it lacks none any more."""
+        if shares or symbol in self._lacking:
+            self._tell_executor(AccountLacks(symbol, shares, ts))
+        if shares:
+            self._lacking.add(symbol)
+        else:
+            self._lacking.discard(symbol)
 
     def _suspect(self, symbol: str, shares: Decimal, most: int) -> Suspect:
         """Add to how long a difference has been seen; what passed since the last look counts up to `most` ns.

@@ -149,7 +149,7 @@ def _word(body: Json, name: str, words: type[E], default: E | None = None) -> E:
     word = next((word for word in words if word == value), None)
     if word is None:
         problem = "is required" if value in (None, "") else "is invalid"
-        raise Unreadable(Reason.BAD_VALUE, f"{name} {problem}: one of {', '.join(words)}")
+        raise Unreadable(Reason.BAD_WORD, f"{name} {problem}: one of {', '.join(words)}")
     return word
 
 

@@ -13,6 +13,8 @@ MOST_ID_LENGTH = 128
 
 def flaw(request: OrderRequest, last: int) -> Refusal | None:
     """Return what is wrong with a request, or None; `last` is where the stock is traded."""
+    if missing := _missing(request):
+        return Refusal(Reason.BAD_WORD, missing)
     message = _shape(request) or _prices(request) or _complex(request, last)
     return Refusal(Reason.BAD_VALUE, message) if message else already_reached(request, last)
 
@@ -22,6 +24,24 @@ def sub_penny(price: int) -> bool:
     return price >= DOLLAR and price % CENT != 0
 
 
+def _needed_prices(request: OrderRequest) -> tuple[tuple[str, int | None, Kind], ...]:
+    """Return prices by name, each with the kind of order that needs it; a stop limit needs both."""
+    return ("limit_price", request.limit, Kind.LIMIT), ("stop_price", request.stop, Kind.STOP)
+
+
+def _trails(request: OrderRequest) -> int:
+    return (request.trail is not None) + (request.trail_bp is not None)
+
+
+def _missing(request: OrderRequest) -> str | None:
+    for name, price, kind in _needed_prices(request):
+        if price is None and request.kind in (kind, Kind.STOP_LIMIT):
+            return f"{request.kind} orders require {name}"
+    if request.kind is Kind.TRAILING_STOP and not _trails(request):
+        return "trailing_stop orders require one of trail_price and trail_percent"
+    return None
+
+
 def _shape(request: OrderRequest) -> str | None:
     if request.notional is None and not 0 < request.qty <= MOST_SHARES * SHARE:
         return "qty must be > 0" if request.qty <= 0 else f"qty must be <= {MOST_SHARES}"
@@ -29,12 +49,11 @@ def _shape(request: OrderRequest) -> str | None:
         return f"client_order_id must be no more than {MOST_ID_LENGTH} characters"
     if request.fractional and (message := _fractional(request)):
         return message
-    for name, price, kind in (("limit_price", request.limit, Kind.LIMIT), ("stop_price", request.stop, Kind.STOP)):
-        needed = request.kind in (kind, Kind.STOP_LIMIT)
-        if needed != (price is not None):
-            return f"{request.kind} orders {'require' if needed else 'must not have'} {name}"
-    trails = (request.trail is not None) + (request.trail_bp is not None)
-    if request.kind is Kind.TRAILING_STOP and trails != 1:
+    for name, price, kind in _needed_prices(request):
+        if price is not None and request.kind not in (kind, Kind.STOP_LIMIT):
+            return f"{request.kind} orders must not have {name}"
+    trails = _trails(request)
+    if request.kind is Kind.TRAILING_STOP and trails > 1:
         return "trailing_stop orders require one of trail_price and trail_percent"
     if request.kind is not Kind.TRAILING_STOP and trails:
         return f"{request.kind} orders must not have trail_price or trail_percent"

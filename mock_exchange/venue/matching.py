@@ -284,6 +284,8 @@ class Matching:
             return old
         if isinstance(old, Refusal) or old.status is Status.PENDING_CANCEL:
             return Refusal(Reason.NOT_OPEN, "unable to replace order in current state")
+        if old.order_class is OrderClass.OTO:
+            return Refusal(Reason.BAD_VALUE, "oto orders cannot be replaced")
         if old.notional is not None:
             return Refusal(Reason.BAD_VALUE, "notional orders cannot be replaced")
         if (old.legs or old.parent) and (wanted.qty is not None or (old.filled and old.legs)):

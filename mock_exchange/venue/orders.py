@@ -227,6 +227,7 @@ class Reason(Word):
 
     BAD_REQUEST = "bad_request"
     BAD_VALUE = "bad_value"
+    BAD_WORD = "bad_word"  # none of a closed list, or a price that the kind of order needs is not there
     DUPLICATE_CLIENT_ORDER_ID = "duplicate_client_order_id"
     UNAUTHORIZED = "unauthorized"
     INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"

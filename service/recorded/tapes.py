@@ -91,6 +91,7 @@ _BEFORE: tuple[tuple[str, str, Any], ...] = (
     ("chains", "counts", "elapsed"),  # its warm-up counted as time without failure
     ("risk", "fallback_stop", None),  # nothing stood under a position whose exits were silent
     ("risk", "fallback_hold_s", None),
+    ("orders", "cap_by_account", False),  # what closed a position was for all of it, whatever the account had
     ("orders", "stop_patience_s", None),  # a stop that rested although its price was passed was left where it was
     ("limits", "flatten_late", False),  # hours that became known shortly before the close were those of the next
 )

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from alpaca.common.enums import Sort
+from alpaca.common.exceptions import APIError
 from alpaca.trading.enums import OrderClass, OrderSide, QueryOrderStatus, TimeInForce
 from alpaca.trading.models import TradeActivity
 from alpaca.trading.requests import (
@@ -138,10 +139,13 @@ def families(client: Client) -> dict[str, Any]:
         )
     )
     client.wait_for(oto.legs[0].id, "new")
-    moved = trading.replace_order_by_id(oto.legs[0].id, ReplaceOrderRequest(stop_price=6))
-    client.wait_for(moved.id, "new")
-    trading.cancel_order_by_id(moved.id)
-    client.wait_for(moved.id, "canceled")
+    try:
+        trading.replace_order_by_id(oto.legs[0].id, ReplaceOrderRequest(stop_price=6))
+        refused = ""
+    except APIError as error:
+        refused = error.message
+    trading.cancel_order_by_id(oto.legs[0].id)
+    client.wait_for(oto.legs[0].id, "canceled")
 
     oco = trading.submit_order(LimitOrderRequest(symbol="MSFT", qty=2, order_class=OrderClass.OCO, **far, **SELL))
     client.wait_for(oco.legs[0].id, "new")
@@ -169,7 +173,7 @@ def families(client: Client) -> dict[str, Any]:
     return {
         "held": [[leg.type.value, leg.side.value, leg.status.value, leg.qty] for leg in held.legs],
         "nested": [str(nested.id) == str(waits.id), len(nested.legs), len(flat)],
-        "oto_leg": [moved.type.value, moved.stop_price, str(moved.replaces) == str(oto.legs[0].id)],
+        "oto_leg": [oto.legs[0].type.value, oto.legs[0].stop_price, refused],
         "oco": [oco.type.value, oco.limit_price, [leg.type.value for leg in oco.legs]],
         "left": [position.symbol for position in trading.get_all_positions() if position.symbol == "MSFT"],
     }

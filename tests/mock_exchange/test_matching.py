@@ -435,7 +435,7 @@ def test_a_rejected_order_is_taken_first() -> None:
 )
 def test_a_malformed_order_is_refused_with_a_reason(words: dict[str, Any], message: str) -> None:
     refusal = Venue().refused(Side.BUY, **({"qty": 1} | words))
-    assert refusal.reason is Reason.BAD_VALUE
+    assert refusal.reason is (Reason.BAD_WORD if "kind" in words and " require" in message else Reason.BAD_VALUE)
     assert message in refusal.message
 
 

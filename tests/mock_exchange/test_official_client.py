@@ -178,10 +178,10 @@ def test_what_must_be_filled_at_once_is_filled_or_canceled(ordered: Any) -> None
     assert ordered["part_at_once"] == ["canceled", True]
 
 
-def test_it_places_brackets_oto_and_oco_orders_and_replaces_their_legs(ordered: Any) -> None:
+def test_it_places_brackets_oto_and_oco_orders_and_replaces_what_may_be(ordered: Any) -> None:
     assert ordered["held"] == [["limit", "sell", "held", "2"], ["stop", "sell", "held", "2"]]
     assert ordered["nested"] == [True, 2, 3]
-    assert ordered["oto_leg"] == ["stop", "6", True]
+    assert ordered["oto_leg"] == ["stop", "5", "oto orders cannot be replaced"]
     assert ordered["oco"] == ["limit", "5000", ["stop"]]
     assert ordered["left"] == []
 

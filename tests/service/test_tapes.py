@@ -206,7 +206,7 @@ def test_the_first_line_of_a_recording_says_how_it_was_traded(name: str, tmp_pat
     assert recorded.settings["chains"] == {"restarts": 0, "counts": "elapsed"}
     assert (recorded.settings["risk"]["fallback_stop"], recorded.settings["risk"]["fallback_hold_s"]) == (None, None)
     assert recorded.settings["limits"] == {"flatten_late": False}
-    assert recorded.settings["orders"] == {"stop_patience_s": None}
+    assert recorded.settings["orders"] == {"cap_by_account": False, "stop_patience_s": None}
 
 
 def test_settings_count_only_in_the_first_line(tmp_path: Path) -> None:

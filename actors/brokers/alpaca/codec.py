@@ -220,8 +220,16 @@ def refusal(body: bytes, status: int) -> ErrorBody:
         error = decode(body, ErrorBody)
     except Unreadable:
         error = ErrorBody()
-    message = (error.message or f"the venue answered {status}")[:_MOST_SHOWN]
+    message = (error.message or _unsaid(status))[:_MOST_SHOWN]
     return msgspec.structs.replace(error, message=message)
+
+
+def _unsaid(status: int) -> str:
+    return f"the venue answered {status}"
+
+
+def _says_nothing(message: str, status: int) -> bool:
+    return message in ("", _unsaid(status))
 
 
 def is_about_keys(status: int, error: ErrorBody) -> bool:
@@ -238,8 +246,13 @@ def is_about_plan(status: int, error: ErrorBody) -> bool:
 
 
 def is_duplicate(status: int, error: ErrorBody) -> bool:
-    """Whether an order was refused since its id is known: it, or one before it, was taken."""
-    return status == 422 and (error.code == DUPLICATE_CODE or "client_order_id" in error.message)
+    """Whether an order was refused since its id is known: it, or one before it, was taken.
+
+    Words that speak of something else count more than the code: bad enums and missing prices have it, too.
+    """
+    if status != 422:
+        return False
+    return "client_order_id" in error.message or (error.code == DUPLICATE_CODE and _says_nothing(error.message, status))
 
 
 def is_passed(status: int, error: ErrorBody, order: SubmitOrder) -> bool:

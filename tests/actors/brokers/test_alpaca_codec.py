@@ -246,12 +246,14 @@ def test_numbers_are_written_without_an_exponent() -> None:
     ("status", "error", "duplicate"),
     [
         (422, ErrorBody("client_order_id must be unique", None), True),
-        (422, ErrorBody("no", 40010001), True),
+        (422, codec.refusal(b'{"code":40010001}', 422), True),
+        (422, ErrorBody("invalid side", 40010001), False),
+        (422, ErrorBody("stop price is required for stop orders", 40010001), False),
         (422, ErrorBody("qty must be > 0", 42210000), False),
         (403, ErrorBody("client_order_id must be unique", None), False),
     ],
 )
-def test_a_duplicate_is_told_by_its_code_or_its_words(status: int, error: ErrorBody, duplicate: bool) -> None:
+def test_a_duplicate_is_told_by_its_words_or_by_the_code_alone(status: int, error: ErrorBody, duplicate: bool) -> None:
     assert codec.is_duplicate(status, error) is duplicate
 
 
