@@ -10,7 +10,7 @@ from reactivex.disposable import CompositeDisposable
 
 from pipeline.checked import number, text
 from pipeline.events import Candle, Trade
-from pipeline.operators.frame import NOTHING, Frame
+from pipeline.operators.frame import NOTHING, OF_ITSELF, Frame
 from pipeline.operators.framing import Framing, Join
 from pipeline.operators.lift import Operator, Scheduler, Step
 
@@ -94,11 +94,13 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
     Works on ticks, candles and frames. A frame is `ready` once every indicator has a value, and its window is if it has
     one. Cost: that of the indicators, and 0.6 us a frame.
 
-    Raises TypeError for what is no indicator.
+    Raises TypeError for what is no indicator, ValueError for a name that rules read off the frame itself (`price`).
     """
     for name, given in indicators.items():
         if not isinstance(given, Indicator):
             raise TypeError(f"op.readings: {name} is a {type(given).__name__}, not an indicator such as op.ema(9)")
+        if name in OF_ITSELF:
+            raise ValueError(f"op.readings: rules read {name} off the frame itself: give the reading another name")
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         subscriptions = CompositeDisposable()

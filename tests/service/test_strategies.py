@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.engine.core import Core, CoreSettings
+from pipeline.exits import ListedExits
 from pipeline.strategy import Strategy, StrategySettings
 from service import strategies
 from service.errors import UserError
@@ -160,6 +161,34 @@ def test_what_is_wrong_is_said_in_one_sentence(
         (tmp_path / "mine.py").write_text(content)
     with pytest.raises(UserError, match=sentence):
         load(str(tmp_path / reference))
+
+
+@pytest.mark.parametrize(
+    ("exits", "said"),
+    [
+        ("exits = op.time_stop(20)", r"exits is one exit, op\.time_stop\(20\): write a list, exits = \["),
+        (
+            "def exits(held, market): return op.stop_loss(0.001)",
+            r"exits is a function: .+ or give a function of held and market to Strategy\(",
+        ),
+        ("exits = {op.time_stop(20)}", r"exits is \{Exit\("),
+    ],
+)
+@pytest.mark.parametrize("made", ["", "from functools import partial\nstrategy = partial(strategy)\n"])
+def test_exits_beside_a_function_that_are_no_list_are_refused(exits: str, said: str, made: str, tmp_path: Path) -> None:
+    body = "def strategy(ticks): return ticks.pipe(op.window(), op.momentum(0.001), op.bursts())"
+    (tmp_path / "mine.py").write_text(f"from microbot import op\n{body}\n{exits}\n{made}")
+    with pytest.raises(UserError, match=rf"^the exits beside .*mine\.py:strategy cannot be used: {said}"):
+        load(str(tmp_path / "mine.py:strategy"))
+
+
+def test_exits_are_listed_beside_a_function_that_is_wrapped(tmp_path: Path) -> None:
+    body = "def s(ticks, far): return ticks.pipe(op.window(), op.momentum(far), op.bursts())"
+    made = "strategy = partial(s, far=0.001)\nexits = [op.time_stop(20)]"
+    (tmp_path / "mine.py").write_text(f"from functools import partial\nfrom microbot import op\n{body}\n{made}\n")
+    found = load(str(tmp_path / "mine.py:strategy")).exits
+    assert isinstance(found, ListedExits)
+    assert [each.name for each in found.exits] == ["time_stop(20)"]
 
 
 def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:

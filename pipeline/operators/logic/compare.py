@@ -22,10 +22,12 @@ def below(left: Operand, right: Operand) -> Rule:
 
 
 def between(value: Operand, low: float, high: float) -> Rule:
-    """Hold where the value is `low` or more, and `high` or less."""
+    """Hold where the value is `low` or more, and `high` or less. Raises ValueError for a `low` above `high`."""
     name, of = operand("between", value)
     _, least = operand("between", low)
     _, most = operand("between", high)
+    if low > high:
+        raise ValueError(f"op.between: low is {low:g}, above high, which is {high:g}: nothing lies there")
 
     def holds(frame: Frame) -> bool:
         return least(frame) - EPSILON <= of(frame) <= most(frame) + EPSILON

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from pipeline.checked import number, text
-from pipeline.operators.frame import Frame
+from pipeline.operators.frame import OF_ITSELF, Frame
 
 Holds = Callable[[Frame], bool]
 Operand = str | float | Callable[[Frame], float]
@@ -29,6 +29,15 @@ class Rule(msgspec.Struct, frozen=True, eq=False):
     def of(cls, name: str, holds: Holds, *asked: Operand) -> Rule:
         """Return a rule without a memory; it is plain unless what is asked is an author's function."""
         return cls(name, lambda: holds, None if any(map(callable, asked)) else holds)
+
+    def __bool__(self, *_: object) -> NoReturn:
+        """Raise TypeError: Python's `and` would take one of two rules, and drop the other."""
+        raise TypeError(
+            f"the rule {self.name!r} is neither true nor false before a frame comes: write op.all_of(a, b) for `and`, "
+            "op.any_of(a, b) for `or`, and op.not_(a) for `not`"
+        )
+
+    __and__ = __or__ = __invert__ = __bool__
 
 
 def rule_of(who: str, given: Rule | Holds) -> Rule:
@@ -51,7 +60,7 @@ def operand(who: str, given: Operand) -> tuple[str, Callable[[Frame], float]]:
     """Return how an operand is called, and what gives its value. Raises TypeError, WrongValue."""
     if isinstance(given, str):
         name = text(f"{who}: the name of a reading is", given)
-        if name in ("price", "size", "momentum", "range", "volume_ratio"):
+        if name in OF_ITSELF:
             return name, lambda frame: float(getattr(frame, name))
 
         def reading(frame: Frame) -> float:
