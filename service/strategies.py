@@ -16,9 +16,11 @@ from actors.engine.authors import described, place_of
 from actors.messages import StrategySource
 from pipeline.checked import WrongValue, shown, text
 from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import Signal
 from pipeline.exits import ListedExits
 from pipeline.exits.exit import Exit
-from pipeline.operators.lift import Source, given_by
+from pipeline.operators.framing import check_asked
+from pipeline.operators.lift import Source, asked_by_exits, given_by
 from pipeline.parameters import Parameters
 from pipeline.strategy import (
     EXIT_KEYS,
@@ -184,6 +186,15 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
     return strategy
 
 
+def _check_exits_ask(strategy: Strategy, signals: Observable[Signal], place: str) -> None:
+    """Raise UserError for exits that ask for a reading which the strategy's frames do not have."""
+    asked = getattr(strategy.exits, "asks", frozenset()) | asked_by_exits(signals)
+    try:
+        check_asked(f"an exit of {place}", asked, signals)
+    except WrongValue as error:
+        raise UserError(str(error)) from None
+
+
 def _listed_beside(made: Callable[..., object], place: str) -> ListedExits | None:
     """Return the exits that are listed beside a function; None where there are none. Raises UserError."""
     function = inspect.unwrap(made.func if isinstance(made, partial) else made)
@@ -243,6 +254,7 @@ def _try_out(strategy: Strategy, place: str) -> None:
             raise UserError(
                 f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}{at}"
             )
+        _check_exits_ask(strategy, signals, place)
         return
     if signals is None:
         raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?{at}")

@@ -16,7 +16,7 @@ from pipeline.exits.on_move import profit_target as profit_target_of, stop_loss 
 from pipeline.exits.time_stop import time_stop as time_stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
-from pipeline.operators.logic.rule import Holds, Rule, rule_of
+from pipeline.operators.logic.rule import Holds, Rule, named, rule_of
 from pipeline.operators.rolling import count
 from pipeline.probe import Level, Probe
 
@@ -149,7 +149,8 @@ def volatility_stop(reading: str, times: float = 2.0) -> Exit:
 
     The reading is one of `op.readings`, in money: `op.volatility_stop("atr", 3)` with `atr=op.atr(14)`.
 
-    Raises WrongValue at the entry where the strategy's frames have no such reading, which leaves the default exits.
+    A strategy whose frames have no such reading is refused as it is loaded. Where that shows only at the entry,
+    WrongValue is raised there, which leaves the default exits.
     """
     if not number("op.volatility_stop: times is", times) > 0:
         raise ValueError(f"op.volatility_stop: times must be more than 0, not {times}")
@@ -166,7 +167,7 @@ def volatility_stop(reading: str, times: float = 2.0) -> Exit:
 
         return market.ticks.pipe(_leaving(held, "VOL_STOP", lambda _: (leaves, lambda: level)))
 
-    return Exit(f"volatility_stop({reading}, {times:g})", begin)
+    return Exit(f"volatility_stop({reading}, {times:g})", begin, asks=named(reading))
 
 
 def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
@@ -193,7 +194,9 @@ def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
 
         return lift(make)
 
-    return Exit(f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)))
+    return Exit(
+        f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)), asks=inner.asks
+    )
 
 
 def _at_price(

@@ -191,6 +191,65 @@ def test_exits_are_listed_beside_a_function_that_is_wrapped(tmp_path: Path) -> N
     assert [each.name for each in found.exits] == ["time_stop(20)"]
 
 
+READINGS = "op.candles(seconds=1), op.readings(fast=op.ema(9), slow=op.ema(21))"
+GOES = 'op.when(op.above("fast", "slow"), go="LONG")'
+
+
+@pytest.mark.parametrize(
+    ("pipe", "exits", "said"),
+    [
+        (f'{READINGS}, op.when(op.above("fats", "slow"), go="LONG"), op.signals()', "", "op.when asks .+ mean 'fast'"),
+        (f'{READINGS}, {GOES}, op.require("rsi", below=70), op.signals()', "", "puts fast, slow on the frames, not"),
+        (f'{READINGS}, {GOES}, op.require(op.not_(op.rising("slo"))), op.signals()', "", "require .+ mean 'slow'"),
+        (f'{READINGS}, op.when(op.confirm(op.vote(op.crosses_above("x", 1), at_least=1), 2), go="LONG")', "", "'x'"),
+        (f'{READINGS}, op.readings(n=op.score((op.above("fst", 1), 1)))', "", "readings: n asks .+ mean 'fast'"),
+        (f"{READINGS}, op.readings(fast=op.ema(5)), {GOES}, op.signals()", "", "is a reading fast before it"),
+        ('op.when(op.above("fast", 1), go="LONG"), op.signals()', "", r"'fast', and no op\.readings puts it"),
+        (f'{READINGS}, op.when(op.above("momentum", 0.1), go="LONG"), op.signals()', "", "momentum, which looks back"),
+        (
+            f"{READINGS}, {GOES}, op.signals()",
+            'op.exit_when(op.below("fats", 1))',
+            "an exit of .+ 'fats'.+ mean 'fast'",
+        ),
+        (f'{READINGS}, {GOES}, op.signals(), op.cool_off(5), op.metric("m", f)', 'op.volatility_stop("atr")', "'atr'"),
+        (f'{READINGS}, {GOES[:-1]}, exits=[op.volatility_stop("atr")]), op.signals()', "", "an exit of .+ 'atr'"),
+        (f"{READINGS}, {GOES}, op.once_per('a'), op.once_per('b')", "", r"once_per\('b'\) makes signals .+ leave one"),
+        (f"{READINGS}, {GOES}, op.signals(), op.bursts()", "", r"op\.bursts\(\) makes signals of frames, and what"),
+        (f"{READINGS}, {GOES}, op.bursts(), op.cool_off(5), op.signals()", "", r"op\.signals\(\) makes signals"),
+        (
+            f"{READINGS}, {GOES}, op.cool_off(5), op.once_per('a')",
+            "",
+            r"cool_off drops signals, and gets frames, those",
+        ),
+    ],
+)
+def test_names_and_an_order_that_cannot_work_are_found_as_it_is_loaded(
+    pipe: str, exits: str, said: str, tmp_path: Path
+) -> None:
+    listed = f"exits = [{exits}]\n" if exits else ""
+    body = f"f = float\ndef strategy(ticks): return ticks.pipe({pipe})\n{listed}"
+    (tmp_path / "mine.py").write_text(f"from microbot import op\n{body}")
+    with pytest.raises(UserError, match=said):
+        load(str(tmp_path / "mine.py:strategy"))
+
+
+@pytest.mark.parametrize(
+    "pipe",
+    [
+        f'op.window(), {READINGS.split(", ", 1)[1]}, op.when(op.above("momentum", "fast"), go="LONG"), op.signals()',
+        f'{READINGS}, op.readings(n=op.score((op.above("fast", 1), 1))), op.when(op.above("n", "slow"), go="LONG"), '
+        "op.once_per('a'), op.cool_off(5)",
+        f'{READINGS}, op.when(op.above("fast", 1), go="LONG", exits=[op.volatility_stop("atr")]), '
+        'op.readings(atr=op.atr(14)), op.metric("m", lambda frame: frame["atr"]), op.once_per("a")',
+        f'{READINGS}, rx.map(lambda frame: frame), op.when(op.above("any", 1), go="LONG"), op.once_per("a")',
+    ],
+)
+def test_names_that_are_there_or_may_be_are_taken(pipe: str, tmp_path: Path) -> None:
+    head = "from microbot import op\nfrom reactivex import operators as rx\n"
+    (tmp_path / "mine.py").write_text(f"{head}def strategy(ticks): return ticks.pipe({pipe})\n")
+    assert load(str(tmp_path / "mine.py:strategy")).name == "mine:strategy"
+
+
 def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipeline.events import EPSILON
 from pipeline.operators.frame import Frame
-from pipeline.operators.logic.rule import Holds, Operand, Rule, operand
+from pipeline.operators.logic.rule import Holds, Operand, Rule, named, operand
 from pipeline.operators.rolling import count
 
 
@@ -82,7 +82,7 @@ def _crossing(word: str, left: Operand, right: Operand, sign: float) -> Rule:
 
         return holds
 
-    return Rule(f"{first} {word} {second}", begin)
+    return Rule(f"{first} {word} {second}", begin, asks=named(left, right))
 
 
 def _trend(word: str, value: Operand, frames: int, sign: float) -> Rule:
@@ -98,4 +98,4 @@ def _trend(word: str, value: Operand, frames: int, sign: float) -> Rule:
 
         return holds
 
-    return Rule(f"{name} {word}", begin)
+    return Rule(f"{name} {word}", begin, asks=named(value))

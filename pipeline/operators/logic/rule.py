@@ -24,11 +24,12 @@ class Rule(msgspec.Struct, frozen=True, eq=False):
     name: str
     begin: Callable[[], Holds]
     plain: Holds | None = None  # of ours, without a memory: what `begin` returns, and may be asked of any frame or none
+    asks: frozenset[str] = frozenset()  # for readings, by name; an author's function does not say which
 
     @classmethod
     def of(cls, name: str, holds: Holds, *asked: Operand) -> Rule:
         """Return a rule without a memory; it is plain unless what is asked is an author's function."""
-        return cls(name, lambda: holds, None if any(map(callable, asked)) else holds)
+        return cls(name, lambda: holds, None if any(map(callable, asked)) else holds, named(*asked))
 
     def __bool__(self, *_: object) -> NoReturn:
         """Raise TypeError: Python's `and` would take one of two rules, and drop the other."""
@@ -54,6 +55,11 @@ def rule_of(who: str, given: Rule | Holds) -> Rule:
         return found if found.__class__ is bool else bool(number(gave, found, given))
 
     return Rule(name if name != "<lambda>" else "a function", lambda: holds)
+
+
+def named(*operands: Operand) -> frozenset[str]:
+    """Return the names of the readings, and of what only a window shows, that operands are."""
+    return frozenset(each for each in operands if isinstance(each, str)) - {"price", "size"}
 
 
 def operand(who: str, given: Operand) -> tuple[str, Callable[[Frame], float]]:
