@@ -12,6 +12,8 @@ from actors.engine.core import Core
 from pipeline.checked import WrongValue
 from pipeline.events import Reading
 from pipeline.operators.frame import Condition, Frame
+from pipeline.operators.lift import readings_of
+from pipeline.probe import Probe
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -52,6 +54,36 @@ def doubts(core: Core) -> list[Doubt]:
     judge = Judge()
     frames = [context.probe.frame for context in core.contexts.values()]
     return [doubt for frame in frames if frame is not None for doubt in judge.readings(frame)[1]]
+
+
+MANY = 1_000
+"""Inputs after which a strategy ought to have been ready."""
+
+
+def never_ready(core: Core) -> list[str]:
+    """Say of each strategy that no frame of any symbol was ready for, when all is decided: it could not signal."""
+    chains = [context.chain for context in core.contexts.values()]
+    ready = {chain.strategy.name for chain in chains if chain.probe.ready}
+    found: dict[str, str] = {}
+    for chain in chains:
+        name = chain.strategy.name
+        waits = core.input >= MANY and name not in ready and not core.failures.by_symbol
+        if waits and (why := _unready(chain.probe)):
+            found.setdefault(name, f"{name} was never ready, so it could not signal: {why}")
+    return list(found.values())
+
+
+def _unready(probe: Probe) -> str:
+    """Say what a strategy lacked; nothing of one whose signals are not made of frames."""
+    operators = [wired.operator for wired in probe.wired]
+    if not any(getattr(operator, "signals", False) for operator in operators):
+        return ""
+    if probe.frame is None:
+        return "no frame came to the end of its pipe; are its candles longer than the tape?"
+    put = frozenset().union(*(readings_of(operator) or () for operator in operators))
+    if lacking := sorted(put - probe.frame.values.keys()):
+        return f"no value of {', '.join(lacking)}; ask for fewer items or seconds, or take a tape that has the stream"
+    return "its window was never full by the end of the tape"
 
 
 def _twice(frame: Frame) -> Iterator[Doubt]:

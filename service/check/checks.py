@@ -31,6 +31,7 @@ from service.check.trial_tapes import (
     with_another_future,
 )
 from service.check.watch import Watch, slowest_call
+from service.conditions import never_ready
 from service.settings import Settings
 
 _FIRST = 1_000
@@ -93,9 +94,8 @@ class Checks:
             tape = self._smallest(self._events[: first.input], lambda events: bool(self._run(events).failures))
             return Finding(name, False, f"it raised {first.error}", tape)
         if not done.signals:
-            return Finding(
-                name, True, f"it ran through {len(self._events):,} events, and gave no signal: try another tape"
-            )
+            why = "; ".join(never_ready(done.core)) or "try another tape"
+            return Finding(name, True, f"it ran through {len(self._events):,} events, and gave no signal: {why}")
         sentence = f"{len(done.signals):,} signals on {len(self._events):,} events"
         if refused := _refused(done.core):
             sentence += f"; with these settings, risk refuses {refused}"

@@ -20,7 +20,7 @@ from actors.orders import OrderCommand
 from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Strategies, Strategy
 from service import settings as settings_, strategies
-from service.conditions import doubts
+from service.conditions import doubts, never_ready
 from service.errors import make_folder, writing
 from service.recorded import simulation, tapes
 from service.settings import Settings
@@ -167,6 +167,8 @@ def decide(
     core.finish()
     for doubt in doubts(core):
         say(doubt.sentence)
+    for sentence in never_ready(core):
+        say(sentence)
     for symbol, errors in failures.items():
         times = "once" if len(errors) == 1 else f"{len(errors)} times"
         say(f"the strategy of {symbol} failed {times}, at last by {errors[-1]}")
