@@ -1,16 +1,23 @@
-"""Conditions that cannot be trusted, named: those that remember, that give no number, or that share a name."""
+"""What a person should know of a strategy, beside its decisions.
+
+Conditions that cannot be trusted are named: those that remember, that give no number, or that share a name. So are
+readings that never had a value, and exits that the fallback comes before.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from actors.engine.core import Core
+from actors.engine.guard import Fallback
 from pipeline.checked import WrongValue
 from pipeline.events import Reading
+from pipeline.exits import ListedExits
 from pipeline.operators.frame import Condition, Frame
 from pipeline.operators.lift import readings_of
 from pipeline.probe import Probe
@@ -71,6 +78,17 @@ def never_ready(core: Core) -> list[str]:
         if waits and (why := _unready(chain.probe)):
             found.setdefault(name, f"{name} was never ready, so it could not signal: {why}")
     return list(found.values())
+
+
+def never_in_turn(exits: Any, fallback: Fallback) -> list[str]:
+    """Say of each exit of a list that `[risk]` closes a position before it, and which setting leaves it room."""
+    found = []
+    for each in exits.exits if isinstance(exits, ListedExits) else ():
+        for most, key, said in ((each.loss, "stop", fallback.stop), (each.hold, "hold_s", fallback.hold_s)):
+            if most is not None and said is not None and most >= said:
+                room = f"set risk.fallback_{key} to more than {most:g}"
+                found.append(f"op.{each.name} never has its turn: the fallback closes at {said:g}; {room}")
+    return found
 
 
 def _unready(probe: Probe) -> str:

@@ -22,6 +22,8 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
     part: float = 1.0  # of the position that it closes
     stop: float | None = None  # fraction against the entry at which it closes, where that is its rule
     asks: frozenset[str] = frozenset()  # for readings of the strategy, by name
+    loss: float | None = None  # fraction that a position loses before it closes, whatever the price did before
+    hold: float | None = None  # seconds that a position is held before it closes
 
 
 class ListedExits:

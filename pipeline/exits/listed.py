@@ -31,6 +31,8 @@ def _fraction(who: str, given: float) -> float:
     found = number(f"op.{who}: the fraction is", given)
     if not found > 0:
         raise ValueError(f"op.{who}: the fraction must be more than 0 (0.001 is 0.1 %), not {given}")
+    if found >= 1:
+        raise ValueError(f"op.{who}: the fraction must be less than 1 (0.01 is 1 %), not {given}")
     return found
 
 
@@ -76,6 +78,7 @@ def stop_loss(fraction: float) -> Exit:
         f"stop_loss({fraction:g})",
         lambda held, market: market.ticks.pipe(stop_loss_of(held, fraction)),
         stop=fraction,
+        loss=fraction,
     )
 
 
@@ -83,7 +86,7 @@ def time_stop(seconds: float) -> Exit:
     """Leave (TIME) `seconds` after the entry, with or without a tick arriving."""
     if not number("op.time_stop: seconds is", seconds) > 0:
         raise ValueError(f"op.time_stop: seconds must be more than 0, not {seconds}")
-    return Exit(f"time_stop({seconds:g})", lambda held, market: time_stop_of(held, seconds, market.clock))
+    return Exit(f"time_stop({seconds:g})", lambda held, market: time_stop_of(held, seconds, market.clock), hold=seconds)
 
 
 def flat_market(seconds: int, threshold: float) -> Exit:
