@@ -140,6 +140,11 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
             "mine.py:s",
             r"mine\.py:s cannot be built: ValueError: [^\n]+: put op\.momentum\(0\.0005\), or [^\n]+ \(mine\.py:4\)$",
         ),
+        (
+            "from microbot import op\n\ndef s(ticks):\n    return ticks.pipe(op.candle(seconds=1))\n",
+            "mine.py:s",
+            r"cannot be built: AttributeError: there is no op\.candle: did you mean op\.candles\? \(mine\.py:4\)$",
+        ),
         ("def s(t): raise SystemExit(3)\n", "mine.py:s", r"mine\.py:s cannot be built: SystemExit: 3 \(mine\.py:1\)$"),
         (
             "from pipeline.strategy import Strategy\ns = Strategy('x', lambda t: None, lambda h, m: None)\n",
