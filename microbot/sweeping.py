@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -150,6 +151,9 @@ def sweep(
         try:
             data = place.folder(data_dir)
             asked = Sweep(question, lambda name: folder or data / "sweeps" / name, data_dir=data, trust=trust)
-            return SweepResult(asked.run())
+            answer = asked.run()
         except Refused as refused:
             raise SweepRefused(f"the compiled engine decided other than the core: {refused}") from None
+    if answer.failed:
+        warnings.warn(answer.failed, stacklevel=2)
+    return SweepResult(answer)

@@ -233,7 +233,7 @@ def _check_use(name: str, values: dict[str, Any], origin: str) -> None:
     for key in values:
         if key not in StrategyUse.__struct_fields__:
             hint = _did_you_mean(key, StrategyUse.__struct_fields__, f"strategies.{name}.")
-            raise UserError(f"there is no setting strategies.{name}.{key} ({origin}){hint}")
+            raise UserError(f"there is no setting strategies.{name}.{key} ({origin}){_no_parameter(values[key])}{hint}")
 
 
 def _use(name: str, values: dict[str, Any], all_of_them: Layer) -> StrategyUse:
@@ -268,6 +268,11 @@ def _with_parameters(values: dict[str, Any], kind: type[StrategySettings]) -> di
         return values
     rest = {key: value for key, value in values.items() if key not in own}
     return {**rest, "parameters": {**rest.get("parameters", {}), **own}}
+
+
+def _no_parameter(value: object) -> str:
+    """Say why a value was not taken for that of a parameter, which only a strategy knows."""
+    return f", and a parameter of a strategy of your own takes a number, not {value!r}"
 
 
 def no_strategy_setting(key: str, origin: str, section: str = "strategy") -> UserError:
@@ -382,7 +387,8 @@ def _check_names(layer: Layer, origin: str) -> None:
                     hint = f": did you mean {elsewhere[0]}.{key}?"
                 else:
                     hint = _did_you_mean(key, known.__struct_fields__, f"{section}.")
-                raise UserError(f"there is no setting {section}.{key} ({origin}){hint}")
+                why = _no_parameter(values[key]) if known is StrategySettings else ""
+                raise UserError(f"there is no setting {section}.{key} ({origin}){why}{hint}")
 
 
 def _convert(section: str, values: dict[str, Any], kind: type[T]) -> T:

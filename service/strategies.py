@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,10 +14,13 @@ from reactivex import Observable
 
 from actors.engine.authors import described, place_of
 from actors.messages import StrategySource
-from pipeline.checked import WrongValue, text
+from pipeline.checked import WrongValue, shown, text
 from pipeline.clock import InputClock, SymbolClock
+from pipeline.events import Signal
 from pipeline.exits import ListedExits
-from pipeline.operators.lift import Source, given_by
+from pipeline.exits.exit import Exit
+from pipeline.operators.framing import check_asked
+from pipeline.operators.lift import Source, asked_by_exits, given_by
 from pipeline.parameters import Parameters
 from pipeline.strategy import (
     EXIT_KEYS,
@@ -170,11 +174,7 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
         _check_takes(made.exits, 2, f"the exits of {place} must take the position and the market")
         strategy = msgspec.structs.replace(made, parameters=parameters)
     elif callable(made):
-        own = getattr(made, "__globals__", {}).get("exits")
-        try:
-            listed = ListedExits(own) if isinstance(own, list | tuple) else None
-        except (TypeError, ValueError) as error:
-            raise UserError(f"the exits beside {place} cannot be used: {error}") from None
+        listed = _listed_beside(made, place)
         strategy = Strategy(
             name, made, listed or default_exits(settings), frozenset() if listed else EXIT_KEYS, parameters
         )
@@ -184,6 +184,38 @@ def checked(made: object, place: str, name: str, settings: StrategySettings, par
     if clashing := [key for key in parameters.declared if key in StrategySettings.__struct_fields__]:
         raise UserError(f"{place} declares the parameter {clashing[0]!r}, a setting of ours: name it otherwise")
     return strategy
+
+
+def _check_exits_ask(strategy: Strategy, signals: Observable[Signal], place: str) -> None:
+    """Raise UserError for exits that ask for a reading which the strategy's frames do not have."""
+    asked = getattr(strategy.exits, "asks", frozenset()) | asked_by_exits(signals)
+    try:
+        check_asked(f"an exit of {place}", asked, signals)
+    except WrongValue as error:
+        raise UserError(str(error)) from None
+
+
+def _listed_beside(made: Callable[..., object], place: str) -> ListedExits | None:
+    """Return the exits that are listed beside a function; None where there are none. Raises UserError."""
+    function = inspect.unwrap(made.func if isinstance(made, partial) else made)
+    own = getattr(function, "__globals__", {}).get("exits")
+    if own is None or inspect.ismodule(own):
+        return None
+    try:
+        if isinstance(own, list | tuple):
+            return ListedExits(own)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the exits beside {place} cannot be used: {error}") from None
+    raise UserError(
+        f"the exits beside {place} cannot be used: exits is {_kind_of(own)}: write a list, "
+        "exits = [op.stop_loss(0.001)], or give a function of held and market to Strategy(NAME, ENTRIES, EXITS)"
+    )
+
+
+def _kind_of(own: object) -> str:
+    if isinstance(own, Exit):
+        return f"one exit, op.{own.name}"
+    return "a function" if inspect.isfunction(own) else shown(own)
 
 
 def _check_takes(made: Entries | Exits, count: int, said: str) -> str:
@@ -222,6 +254,7 @@ def _try_out(strategy: Strategy, place: str) -> None:
             raise UserError(
                 f"the strategy {place} must end in signals, and ends in {given}: end its pipe with {ends}{at}"
             )
+        _check_exits_ask(strategy, signals, place)
         return
     if signals is None:
         raise UserError(f"the strategy {place} returns nothing: is there a `return` before ticks.pipe(...)?{at}")

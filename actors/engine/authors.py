@@ -14,8 +14,10 @@ import pipeline
 from pipeline.checked import WrongValue, made_at
 
 _ROOT = Path(pipeline.__file__).parent.parent
-ACTORS, PIPELINE, SERVICE = (f"{_ROOT / name}{os.sep}" for name in ("actors", "pipeline", "service"))
-"""The folders of our own code."""
+ACTORS, MICROBOT, PIPELINE, SERVICE = (
+    f"{_ROOT / name}{os.sep}" for name in ("actors", "microbot", "pipeline", "service")
+)
+"""The folders of our own code that an author's is called by, or calls."""
 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -28,7 +30,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def is_authors(file: str) -> bool:
     """Whether a source file is an author's."""
-    return file in _installed or not file.startswith((ACTORS, PIPELINE, SERVICE, *_LIBRARIES, "<"))
+    return file in _installed or not file.startswith((ACTORS, MICROBOT, PIPELINE, SERVICE, *_LIBRARIES, "<"))
 
 
 def add(*files: str) -> None:

@@ -24,11 +24,15 @@ _RESERVED = frozenset(ExitReason) - _OF_EXITS
 """Reasons that only the core gives: an exit that took one would be told of, and priced, as what it is not."""
 
 
+_FAR = 2.0  # times the last price, up or down: a limit beyond is no price, but a fraction, a distance or in cents
+
+
 def admit_signal(said: Any, symbol: str, now: int, tick_ts: int, price: float) -> Signal:
     """Return what an author's entries said, if it is a signal about its own symbol as it is now.
 
     It is about the tick that runs (`tick_ts`, ns), or about `now` where a timer speaks, and about the last price; a ts
-    or a price of 0 leaves that to be set here. Raises WrongValue, naming what is wrong with it.
+    or a price of 0 leaves that to be set here. A limit is between half and twice that price. Raises WrongValue, naming
+    what is wrong with it.
     """
     if isinstance(said, Frame):
         sentence = "a strategy must give signals, not frames: put op.bursts() (or op.signals()) at the end of its pipe"
@@ -37,6 +41,12 @@ def admit_signal(said: Any, symbol: str, now: int, tick_ts: int, price: float) -
     _check_symbol("a signal", signal, symbol)
     if signal.exits is not UNSET:
         signal = _with_exits(signal)
+    limit = signal.limit
+    if isinstance(limit, float) and price > 0 and not price / _FAR <= limit <= price * _FAR:
+        raise WrongValue(
+            f"a signal's limit is {limit:g}, and the last price {price:g}: a limit is a price, as frame.price * 0.999",
+            said=signal,
+        )
     if signal.ts == tick_ts and signal.price == price > 0:
         return signal
     wrong = ""

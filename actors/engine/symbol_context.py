@@ -95,6 +95,11 @@ class SymbolContext:
         return stop_of(exits)
 
     @property
+    def chain(self) -> Chain:
+        """The strategy that runs, as it is subscribed."""
+        return self._chain
+
+    @property
     def probe(self) -> Probe:
         """What the strategy that runs shows."""
         return self._chain.probe

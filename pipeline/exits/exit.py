@@ -21,6 +21,9 @@ class Exit(msgspec.Struct, frozen=True, eq=False):
     begin: Callable[[Held, Market], Observable[ExitSignal]]
     part: float = 1.0  # of the position that it closes
     stop: float | None = None  # fraction against the entry at which it closes, where that is its rule
+    asks: frozenset[str] = frozenset()  # for readings of the strategy, by name
+    loss: float | None = None  # fraction that a position loses before it closes, whatever the price did before
+    hold: float | None = None  # seconds that a position is held before it closes
 
 
 class ListedExits:
@@ -37,6 +40,11 @@ class ListedExits:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"exits lists op.{name} twice, and each takes its part once: make it one, larger")
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The names of the readings that they ask for."""
+        return frozenset().union(*(each.asks for each in self.exits))
 
     @property
     def stop(self) -> float | None:
@@ -61,6 +69,7 @@ class SignalExits(tuple[str, ...]):
     """The exits that a signal carries: their names, which are all that is written of them, and what begins them."""
 
     begin: Callable[[Held, Market], Observable[ExitSignal]]
+    asks: frozenset[str] = frozenset()  # for readings of the strategy, by name
 
     @classmethod
     def of(cls, who: str, given: Any) -> SignalExits:
@@ -83,4 +92,5 @@ class SignalExits(tuple[str, ...]):
             )
         found = cls(names)
         found.begin = begin
+        found.asks = getattr(begin, "asks", frozenset())
         return found

@@ -16,7 +16,7 @@ from pipeline.exits.on_move import profit_target as profit_target_of, stop_loss 
 from pipeline.exits.time_stop import time_stop as time_stop_of
 from pipeline.operators.frame import Frame
 from pipeline.operators.lift import Operator, Scheduler, Step, lift
-from pipeline.operators.logic.rule import Holds, Rule, rule_of
+from pipeline.operators.logic.rule import Holds, Rule, named, rule_of
 from pipeline.operators.rolling import count
 from pipeline.probe import Level, Probe
 
@@ -31,6 +31,8 @@ def _fraction(who: str, given: float) -> float:
     found = number(f"op.{who}: the fraction is", given)
     if not found > 0:
         raise ValueError(f"op.{who}: the fraction must be more than 0 (0.001 is 0.1 %), not {given}")
+    if found >= 1:
+        raise ValueError(f"op.{who}: the fraction must be less than 1 (0.01 is 1 %), not {given}")
     return found
 
 
@@ -76,6 +78,7 @@ def stop_loss(fraction: float) -> Exit:
         f"stop_loss({fraction:g})",
         lambda held, market: market.ticks.pipe(stop_loss_of(held, fraction)),
         stop=fraction,
+        loss=fraction,
     )
 
 
@@ -83,7 +86,7 @@ def time_stop(seconds: float) -> Exit:
     """Leave (TIME) `seconds` after the entry, with or without a tick arriving."""
     if not number("op.time_stop: seconds is", seconds) > 0:
         raise ValueError(f"op.time_stop: seconds must be more than 0, not {seconds}")
-    return Exit(f"time_stop({seconds:g})", lambda held, market: time_stop_of(held, seconds, market.clock))
+    return Exit(f"time_stop({seconds:g})", lambda held, market: time_stop_of(held, seconds, market.clock), hold=seconds)
 
 
 def flat_market(seconds: int, threshold: float) -> Exit:
@@ -149,7 +152,8 @@ def volatility_stop(reading: str, times: float = 2.0) -> Exit:
 
     The reading is one of `op.readings`, in money: `op.volatility_stop("atr", 3)` with `atr=op.atr(14)`.
 
-    Raises WrongValue at the entry where the strategy's frames have no such reading, which leaves the default exits.
+    A strategy whose frames have no such reading is refused as it is loaded. Where that shows only at the entry,
+    WrongValue is raised there, which leaves the default exits.
     """
     if not number("op.volatility_stop: times is", times) > 0:
         raise ValueError(f"op.volatility_stop: times must be more than 0, not {times}")
@@ -166,7 +170,7 @@ def volatility_stop(reading: str, times: float = 2.0) -> Exit:
 
         return market.ticks.pipe(_leaving(held, "VOL_STOP", lambda _: (leaves, lambda: level)))
 
-    return Exit(f"volatility_stop({reading}, {times:g})", begin)
+    return Exit(f"volatility_stop({reading}, {times:g})", begin, asks=named(reading))
 
 
 def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
@@ -193,7 +197,9 @@ def exit_when(rule: Rule | Holds, reason: str = "TURNED") -> Exit:
 
         return lift(make)
 
-    return Exit(f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)))
+    return Exit(
+        f"exit_when({inner.name})", lambda held, market: market.ticks.pipe(begin(held, market)), asks=inner.asks
+    )
 
 
 def _at_price(

@@ -65,6 +65,9 @@ class Window(msgspec.Struct, frozen=True, gc=False):
         return self.notional / self.volume if self.volume > 0 else self.oldest_price
 
 
+OF_ITSELF = ("price", "size", "momentum", "range", "volume_ratio")
+"""What rules read off a frame itself: no reading is called so, since none would be heard."""
+
 NOTHING: Mapping[str, float] = MappingProxyType({})
 """The values of a frame without any."""
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+from reactivex import Observable
 from reactivex.disposable import CompositeDisposable
 
 from pipeline.checked import number, text
 from pipeline.events import Candle, Trade
-from pipeline.operators.frame import NOTHING, Frame
-from pipeline.operators.framing import Framing, Join
-from pipeline.operators.lift import Operator, Scheduler, Step
+from pipeline.operators.frame import NOTHING, OF_ITSELF, Frame
+from pipeline.operators.framing import Framing, Join, check_asked
+from pipeline.operators.lift import Operator, Scheduler, Step, readings_of
 
 Item = Trade | Candle | Frame
 """What an indicator is shown, one after the other. Each has `symbol`, `ts`, `price` and `size`."""
@@ -33,6 +34,7 @@ class Indicator(msgspec.Struct, frozen=True, eq=False):
 
     name: str
     begin: Callable[[Begin], Measure]
+    asks: frozenset[str] = frozenset()  # for readings that stand before it in the pipe, by name
 
     def of(self, source: Indicator) -> Indicator:
         """Return this indicator of another one's values in place of prices: `op.ema(9).of(op.log_return())`."""
@@ -94,11 +96,14 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
     Works on ticks, candles and frames. A frame is `ready` once every indicator has a value, and its window is if it has
     one. Cost: that of the indicators, and 0.6 us a frame.
 
-    Raises TypeError for what is no indicator.
+    Raises TypeError for what is no indicator, ValueError for a name that rules read off the frame itself (`price`) and,
+    as the pipe is built, for one that another op.readings before it has given.
     """
     for name, given in indicators.items():
         if not isinstance(given, Indicator):
             raise TypeError(f"op.readings: {name} is a {type(given).__name__}, not an indicator such as op.ema(9)")
+        if name in OF_ITSELF:
+            raise ValueError(f"op.readings: rules read {name} off the frame itself: give the reading another name")
 
     def step(emit: Callable[[Frame], None], scheduler: Scheduler, join: Join) -> Step:
         subscriptions = CompositeDisposable()
@@ -129,4 +134,11 @@ def readings(**indicators: Indicator) -> Operator[Any, Frame]:
 
         return Step(on_next, dispose=subscriptions.dispose)
 
-    return lambda source: Framing(source, "op.readings", step, windowed=False)
+    def operator(source: Observable[Any]) -> Observable[Frame]:
+        for name, given in indicators.items():
+            check_asked(f"op.readings: {name}", given.asks, source)
+            if name in (readings_of(source) or ()):
+                raise ValueError(f"op.readings: there is a reading {name} before it in the pipe: give it another name")
+        return Framing(source, "op.readings", step, windowed=False, puts=frozenset(indicators))
+
+    return operator

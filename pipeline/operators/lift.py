@@ -49,6 +49,16 @@ class Direct(Observable[Out]):
     directed: bool | None = None
     """Whether its frames say which way their tick points; None where that is known only once they come."""
 
+    readings: frozenset[str] | None = None
+    """The names of the readings that its values have, or that the frames had of which they are the signals; None where
+    that is known only once they come."""
+
+    exits_ask: frozenset[str] = frozenset()
+    """The names of the readings that the exits of its signals ask for."""
+
+    signals = False
+    """Whether its values are signals for certain."""
+
     def subscribe(
         self,
         on_next: Any = None,
@@ -94,6 +104,12 @@ class Lifted(Direct[Out]):
         self.gives = gives
         self.directed = directed
         self.windowed = getattr(source, "windowed", None)
+
+    def keeping(self, *, signals: bool = False) -> Lifted[Out]:
+        """Note that it passes on frames as they are, or makes signals of them, and return it."""
+        self.readings, self.exits_ask = readings_of(self.source), asked_by_exits(self.source)
+        self.signals = signals
+        return self
 
     @property
     def name(self) -> str:
@@ -150,6 +166,26 @@ def directed(stream: Observable[Any]) -> bool | None:
     return getattr(stream, "directed", None)
 
 
+def readings_of(stream: Observable[Any]) -> frozenset[str] | None:
+    """Return the names of the readings that a stream's values have; None where that is not known yet."""
+    found: frozenset[str] | None = getattr(stream, "readings", None)
+    return found
+
+
+def asked_by_exits(stream: Observable[Any]) -> frozenset[str]:
+    """Return the names of the readings that the exits of a stream's signals ask for, as far as they are known."""
+    found: frozenset[str] = getattr(stream, "exits_ask", frozenset())
+    return found
+
+
+def check_no_signals(who: str, source: Observable[Any]) -> None:
+    """Raise ValueError for a stream that is one of signals already."""
+    if getattr(source, "signals", False):
+        raise ValueError(
+            f"{who} makes signals of frames, and what stands before it has made them: leave one of them out"
+        )
+
+
 class Merged(Direct[Out]):
     """The values of several synchronous sources as they come, and therefore without locks."""
 
@@ -157,6 +193,9 @@ class Merged(Direct[Out]):
         super().__init__()
         self._sources = sources
         self.gives = next(filter(None, map(given_by, sources)), "")
+        known = [found for found in map(readings_of, sources) if found is not None]
+        self.readings = frozenset().union(*known) if len(known) == len(sources) else None
+        self.exits_ask = frozenset().union(*map(asked_by_exits, sources))
 
     def attach(self, observer: Callbacks, scheduler: Scheduler) -> abc.DisposableBase:
         """Subscribe to each source in turn: of two values at the same instant, the first source's comes first."""
@@ -200,6 +239,7 @@ class Source(Direct[Out]):
     """
 
     gives = "ticks, as they came"
+    readings: frozenset[str] | None = frozenset()
 
     def __init__(self) -> None:
         super().__init__()

@@ -54,7 +54,8 @@ def metric(name: str, f: Callable[[Any], float]) -> Operator[Any, Any]:
             if named in _built[-1]:
                 raise named_twice(named)
             _built[-1].add(named)
-        return Lifted(source, make, given_by(source), directed(source), f"metric {named}")
+        found: Lifted[Any] = Lifted(source, make, given_by(source), directed(source), f"metric {named}")
+        return found.keeping(signals=bool(getattr(source, "signals", False)))
 
     return operator
 

@@ -124,6 +124,9 @@ def sweep(given: Given) -> None:
     drawn = heat.write(answer, maps) if given.svg else []
     files = ", ".join(("results.parquet", "trades.parquet", *(path.name for path in drawn)))
     terminal.say(visible(f"kept: {answer.folder} ({files})"))
+    if answer.failed:
+        terminal.say(answer.failed)
+        raise typer.Exit(ExitCode.STRATEGY_FAILED)
 
 
 def _decided(asked: Sweep, question: Question) -> tuple[Answer, list[HeatMap]]:

@@ -20,7 +20,7 @@ from research.report.figures import DEFAULT
 from research.report.gathered import Costs, Gathered, Trade
 from research.report.watching import Watch, open_positions, watched
 from service import settings as settings_, strategies
-from service.conditions import doubts
+from service.conditions import doubts, never_ready
 from service.data_folder import JOURNAL, SESSIONS
 from service.errors import UserError, reading, said_plainly
 from service.journal_views import explain, history
@@ -152,7 +152,7 @@ def decide(
     core = replaying.core_of(recorded, effective, strategy, watch.see, reloading=reloading, simulated=simulated)
     watch.begin(core)
     summary = msgspec.json.decode(replaying.summary_json(watched(core, batches, watch)))
-    said = [doubt.sentence for doubt in doubts(core)]
+    said = [*(doubt.sentence for doubt in doubts(core)), *never_ready(core)]
     if replaying.failed(summary):
         first = summary["failures"]["first"]
         said.append(f"the strategy of {first['symbol']} failed: {first['error']}")

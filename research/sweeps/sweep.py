@@ -83,6 +83,15 @@ class Answer(msgspec.Struct, kw_only=True):
     checked: Checked | None
     folder: Path
 
+    @property
+    def failed(self) -> str:
+        """Say with how many of its settings a strategy raised, on a tape or more; nothing where it did with none."""
+        failures = self.cells.cells["failures"].to_numpy().reshape(-1, len(self.samples))  # a row a tape
+        count = int((failures.sum(axis=0) > 0).sum())
+        of = f"{count:,} of {len(self.samples):,} settings"
+        said = f"a strategy FAILED with {of}, and decided less there: `microbot replay` with one says where"
+        return said if count else ""
+
     def number(self, setting: int | None) -> dict[str, Any]:
         """Return a setting by its number, as path and value."""
         return {} if setting is None else self.question.space.given(self.samples[setting])

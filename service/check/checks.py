@@ -20,6 +20,7 @@ from pipeline.strategy import Strategy, Streams
 from service.check.reach import Held, containers
 from service.check.runs import Run, run
 from service.check.trial_tapes import (
+    LONGEST,
     MOST_EVENTS,
     PATHS,
     WARM_UP,
@@ -31,6 +32,7 @@ from service.check.trial_tapes import (
     with_another_future,
 )
 from service.check.watch import Watch, slowest_call
+from service.conditions import never_in_turn, never_ready
 from service.settings import Settings
 
 _FIRST = 1_000
@@ -93,9 +95,8 @@ class Checks:
             tape = self._smallest(self._events[: first.input], lambda events: bool(self._run(events).failures))
             return Finding(name, False, f"it raised {first.error}", tape)
         if not done.signals:
-            return Finding(
-                name, True, f"it ran through {len(self._events):,} events, and gave no signal: try another tape"
-            )
+            why = "; ".join(never_ready(done.core)) or "try another tape"
+            return Finding(name, True, f"it ran through {len(self._events):,} events, and gave no signal: {why}")
         sentence = f"{len(done.signals):,} signals on {len(self._events):,} events"
         if refused := _refused(done.core):
             sentence += f"; with these settings, risk refuses {refused}"
@@ -267,23 +268,27 @@ class Checks:
     def _each_fires(self, called: str, exits: Any) -> Iterator[Finding]:
         if isinstance(exits, ListedExits):
             for listed in exits.exits:
-                yield self._fires(listed.name, ListedExits([listed]))
+                yield self._fires(listed.name, ListedExits([listed]), listed.hold)
         else:
             yield self._fires(called, exits)
 
-    def _fires(self, called: str, exits: Any) -> Finding:
+    def _fires(self, called: str, exits: Any, hold: float | None = None) -> Finding:
         name = f"exit {called}"
+        if never := never_in_turn(exits, self._settings.core.fallback):
+            return Finding(name, False, never[0])
+        lasts = LONGEST if hold is None or hold < LONGEST else int(hold) + 60
         fired: Counter[str] = Counter()
         for side in Side:
             for path in PATHS:
                 strategy = msgspec.structs.replace(self._strategy, entries=_entering(self._strategy, side), exits=exits)
-                done = run(strategy, self._settings, along(path))
+                done = run(strategy, self._settings, along(path, lasts if path == "stands still" else LONGEST))
                 if done.failures:
                     return Finding(name, False, f"it raised {done.failures[0].error}")
                 fired.update(f"{side} {reason}" for reason in map(_reason, done.closed) if reason != "FALLBACK")
         silent = [side for side in Side if not any(key.startswith(side) for key in fired)]
         if silent:
-            tried = "prices that rise, fall, turn and stand still, for ten minutes"
+            minutes = "ten minutes" if lasts == LONGEST else f"{lasts / 60:,.0f} minutes"
+            tried = f"prices that rise, fall, turn and stand still, for {minutes}"
             return Finding(name, False, f"it never closed a {' nor a '.join(silent)}: tried on {tried}")
         return Finding(name, True, ", ".join(f"{key} {times}" for key, times in sorted(fired.items())))
 

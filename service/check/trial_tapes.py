@@ -111,13 +111,16 @@ PATHS: dict[str, Callable[[int], float]] = {
 }
 
 
-def along(path: str) -> Iterator[Input]:
-    """Yield a tick a second: a wandering price to warm up by, then ten minutes along a path."""
+LONGEST = 600  # seconds along a path, where no exit waits for longer
+
+
+def along(path: str, seconds: int = LONGEST) -> Iterator[Input]:
+    """Yield a tick a second: a wandering price to warm up by, then so many seconds along a path."""
     chance, start, price = Random(2), 1_767_623_400 * SECOND, 100.0
     for n in range(WARM_UP):
         price *= 1 + chance.gauss(0, 0.0002)
         yield Trade("CHECK", start + n * SECOND, round(price, 2), 100.0, round(price - 0.01, 2), round(price + 0.01, 2))
-    for n in range(600):
+    for n in range(seconds):
         now = round(price * PATHS[path](n), 4)
         ts = start + (WARM_UP + n) * SECOND
         yield Trade("CHECK", ts, now, 100.0, round(now - 0.01, 4), round(now + 0.01, 4))

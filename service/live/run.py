@@ -14,6 +14,7 @@ import msgspec
 from actors.engine.core import Core
 from pipeline.strategy import Strategies
 from service import data_feeds, logs, strategies, strategy_source
+from service.conditions import never_in_turn
 from service.data_folder import running, stamps, web_secret
 from service.errors import Stopped, UserError
 from service.listening import check_free
@@ -46,6 +47,9 @@ def run(
         if source is not None and strategy.named:
             raise UserError("--watch is for one strategy: leave out [strategies.NAME], or --watch")
         _want_checked(strategy, settings, options, say)
+        for used in (*strategy.named.values(), strategy.rest):
+            for sentence in never_in_turn(used.exits, settings.core.fallback):
+                say(sentence)
         settings, options = _with_claimed(settings, options)
         options = data_feeds.checked(settings.feed.data_feed, options)
         if options.venue is Venue.ALPACA:

@@ -20,7 +20,7 @@ from actors.orders import OrderCommand
 from actors.portfolio.lines import SignalLine, TradeLine
 from pipeline.strategy import Strategies, Strategy
 from service import settings as settings_, strategies
-from service.conditions import doubts
+from service.conditions import doubts, never_in_turn, never_ready
 from service.errors import make_folder, writing
 from service.recorded import simulation, tapes
 from service.settings import Settings
@@ -165,8 +165,13 @@ def decide(
             say(f"a strategy failed at input {core.input:,}, and --fail-fast ends the replay there")
             break
     core.finish()
+    exits = [context.chain.strategy.exits for context in core.contexts.values()]
+    for sentence in dict.fromkeys(said for each in exits for said in never_in_turn(each, settings.core.fallback)):
+        say(sentence)
     for doubt in doubts(core):
         say(doubt.sentence)
+    for sentence in never_ready(core):
+        say(sentence)
     for symbol, errors in failures.items():
         times = "once" if len(errors) == 1 else f"{len(errors)} times"
         say(f"the strategy of {symbol} failed {times}, at last by {errors[-1]}")

@@ -152,6 +152,19 @@ def test_a_broker_whose_stop_cannot_guard_a_part_of_a_share_gets_none() -> None:
 # ----------------------------------------------------------------------------------------------- limit
 
 
+@pytest.mark.parametrize("limit", [0.999, 49.9, 200.1, 10_010.0])
+def test_a_limit_that_is_no_price_near_the_last_one_fails_and_orders_nothing(limit: float) -> None:
+    heard = session(limit=limit).feed(trade(0, 100, says="LONG"))
+    [failed] = heard.of(ChainFailed)
+    assert f"a signal's limit is {limit:g}, and the last price 100: a limit is a price" in failed.error
+    assert heard.of(OrderSubmitted) == []
+
+
+@pytest.mark.parametrize("limit", [50.0, 200.0])
+def test_a_limit_may_be_far_from_the_last_price(limit: float) -> None:
+    assert session(limit=limit).feed(trade(0, 100, says="LONG")).of(ChainFailed) == []
+
+
 LATE = ExecutionSettings(latency_ms=500)
 THIN = ExecutionSettings(liquidity="displayed", participation=0.1, patience_s=3)
 

@@ -71,6 +71,7 @@ def assert_as_written(found: microbot.Backtest, folder: Path) -> None:
 # ------------------------------------------------------------------------------------ as the command decides
 
 
+@pytest.mark.filterwarnings("ignore:.* was never ready")  # the tape has no opening, and no SPY
 @pytest.mark.parametrize("reference", [None, *EXAMPLES], ids=lambda reference: str(reference).rpartition("/")[2])
 def test_it_decides_what_the_command_decides(reference: str | None, seeded: Path, tmp_path: Path, run: Run) -> None:
     options = ["--strategy", reference] if reference else []

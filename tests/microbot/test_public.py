@@ -66,3 +66,11 @@ def test_the_package_runs_as_the_command() -> None:
         [sys.executable, "-m", "microbot", "--version"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == microbot.__version__
+
+
+def test_a_misspelt_operator_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(AttributeError, match=r"^there is no op\.candle: did you mean op\.candles\?$"):
+        op.candle  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^there is no op\.qqq; docs/REFERENCE\.md lists what there is$"):
+        op.qqq  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(op, "candle")

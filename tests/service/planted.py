@@ -149,9 +149,9 @@ good = Strategy("good", sound, [op.stop_loss(0.001), op.trailing_stop(0.001), op
 def carries_an_exit_that_never_fires(ticks: Ticks) -> Signals:
     far = [op.profit_target(0.9)]
     up = op.when(op.rising("price"), go="LONG", exits=far)
-    return ticks.pipe(op.candles(seconds=1), op.readings(price=op.sma(2)), up, op.once_per("rise"))
+    return ticks.pipe(op.candles(seconds=1), op.readings(mean=op.sma(2)), up, op.once_per("rise"))
 
 
 def carries_another_quantity_each_time(ticks: Ticks) -> Signals:
     up = op.when(op.rising("price"), go="LONG", quantity=lambda frame: random.random())
-    return ticks.pipe(op.candles(seconds=1), op.readings(price=op.sma(2)), up, op.once_per("rise"))
+    return ticks.pipe(op.candles(seconds=1), op.readings(mean=op.sma(2)), up, op.once_per("rise"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from microbot import Strategy, op
 from service import settings, strategies
 from service.check.checks import Checks, Finding
 from service.check.trial_tapes import events_of
@@ -57,6 +58,20 @@ def test_a_sound_strategy_passes_every_check() -> None:
 def test_a_planted_fault_is_found_and_named(name: str, check: str, says: str) -> None:
     found = {finding.name: finding.sentence for finding in failed(name)}
     assert says in found[check]
+
+
+def test_an_exit_that_waits_for_long_is_tried_for_as_long_where_the_fallback_leaves_it_room() -> None:
+    waits = Strategy("waits", planted.sound, [op.time_stop(700)])
+    wide = settings.load(given={"risk.fallback_hold_s": 900}, environment={})
+    events = events_of(None)[:100]
+    assert list(Checks(waits, wide, events, 0.5).exits_fire()) == [
+        Finding("exit time_stop(700)", True, "LONG TIME 1, SHORT TIME 1")
+    ]
+    [found] = Checks(waits, settings.load(environment={}), events, 0.5).exits_fire()
+    assert (found.passed, found.sentence) == (
+        False,
+        "op.time_stop(700) never has its turn: the fallback closes at 600; set risk.fallback_hold_s to more than 700",
+    )
 
 
 def test_what_a_tick_costs_is_found_and_named() -> None:

@@ -198,10 +198,13 @@ def test_a_core_that_is_measured_decides_what_it_would_without_it(seed: int) -> 
     assert bare.core.failures.count > 0
 
 
+ANY: Any = rx.filter(lambda _: True)  # hides what the ticks are: op.cool_off takes signals alone
+
+
 def test_a_place_is_found_in_a_closure_and_in_an_object_of_ours() -> None:
     out: list[Any] = []
     for operator in (op.metric("m", lambda tick: tick.size), op.candles(ticks=1), op.cool_off(1)):
-        session = Session(entries=lambda ticks, operator=operator: ticks.pipe(operator, DROPPED)).feed(trade(0))
+        session = Session(entries=lambda ticks, operator=operator: ticks.pipe(ANY, operator, DROPPED)).feed(trade(0))
         [wired] = session.core.contexts["A"].probe.wired
         put = place_of(wired.emit, wired.on_next)
         assert put is not None

@@ -168,7 +168,13 @@ def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch)
     [
         (
             "strategy.windowsize=true",
-            "there is no setting strategy.windowsize (--set): did you mean strategy.window_size?",
+            "there is no setting strategy.windowsize (--set), and a parameter of a strategy of your own takes a "
+            "number, not True: did you mean strategy.window_size?",
+        ),
+        (
+            "strategy.window=abc",
+            "there is no setting strategy.window (--set), and a parameter of a strategy of your own takes a number, "
+            "not 'abc': did you mean strategy.window_size?",
         ),
         ("risk.position=3", "there is no setting risk.position (--set): did you mean risk.position_size?"),
         ("strategi.window_size=3", "there is no section [strategi] (--set): did you mean strategy?"),

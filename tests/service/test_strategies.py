@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.engine.core import Core, CoreSettings
+from pipeline.exits import ListedExits
 from pipeline.strategy import Strategy, StrategySettings
 from service import strategies
 from service.errors import UserError
@@ -139,6 +140,11 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
             "mine.py:s",
             r"mine\.py:s cannot be built: ValueError: [^\n]+: put op\.momentum\(0\.0005\), or [^\n]+ \(mine\.py:4\)$",
         ),
+        (
+            "from microbot import op\n\ndef s(ticks):\n    return ticks.pipe(op.candle(seconds=1))\n",
+            "mine.py:s",
+            r"cannot be built: AttributeError: there is no op\.candle: did you mean op\.candles\? \(mine\.py:4\)$",
+        ),
         ("def s(t): raise SystemExit(3)\n", "mine.py:s", r"mine\.py:s cannot be built: SystemExit: 3 \(mine\.py:1\)$"),
         (
             "from pipeline.strategy import Strategy\ns = Strategy('x', lambda t: None, lambda h, m: None)\n",
@@ -160,6 +166,93 @@ def test_what_is_wrong_is_said_in_one_sentence(
         (tmp_path / "mine.py").write_text(content)
     with pytest.raises(UserError, match=sentence):
         load(str(tmp_path / reference))
+
+
+@pytest.mark.parametrize(
+    ("exits", "said"),
+    [
+        ("exits = op.time_stop(20)", r"exits is one exit, op\.time_stop\(20\): write a list, exits = \["),
+        (
+            "def exits(held, market): return op.stop_loss(0.001)",
+            r"exits is a function: .+ or give a function of held and market to Strategy\(",
+        ),
+        ("exits = {op.time_stop(20)}", r"exits is \{Exit\("),
+    ],
+)
+@pytest.mark.parametrize("made", ["", "from functools import partial\nstrategy = partial(strategy)\n"])
+def test_exits_beside_a_function_that_are_no_list_are_refused(exits: str, said: str, made: str, tmp_path: Path) -> None:
+    body = "def strategy(ticks): return ticks.pipe(op.window(), op.momentum(0.001), op.bursts())"
+    (tmp_path / "mine.py").write_text(f"from microbot import op\n{body}\n{exits}\n{made}")
+    with pytest.raises(UserError, match=rf"^the exits beside .*mine\.py:strategy cannot be used: {said}"):
+        load(str(tmp_path / "mine.py:strategy"))
+
+
+def test_exits_are_listed_beside_a_function_that_is_wrapped(tmp_path: Path) -> None:
+    body = "def s(ticks, far): return ticks.pipe(op.window(), op.momentum(far), op.bursts())"
+    made = "strategy = partial(s, far=0.001)\nexits = [op.time_stop(20)]"
+    (tmp_path / "mine.py").write_text(f"from functools import partial\nfrom microbot import op\n{body}\n{made}\n")
+    found = load(str(tmp_path / "mine.py:strategy")).exits
+    assert isinstance(found, ListedExits)
+    assert [each.name for each in found.exits] == ["time_stop(20)"]
+
+
+READINGS = "op.candles(seconds=1), op.readings(fast=op.ema(9), slow=op.ema(21))"
+GOES = 'op.when(op.above("fast", "slow"), go="LONG")'
+
+
+@pytest.mark.parametrize(
+    ("pipe", "exits", "said"),
+    [
+        (f'{READINGS}, op.when(op.above("fats", "slow"), go="LONG"), op.signals()', "", "op.when asks .+ mean 'fast'"),
+        (f'{READINGS}, {GOES}, op.require("rsi", below=70), op.signals()', "", "puts fast, slow on the frames, not"),
+        (f'{READINGS}, {GOES}, op.require(op.not_(op.rising("slo"))), op.signals()', "", "require .+ mean 'slow'"),
+        (f'{READINGS}, op.when(op.confirm(op.vote(op.crosses_above("x", 1), at_least=1), 2), go="LONG")', "", "'x'"),
+        (f'{READINGS}, op.readings(n=op.score((op.above("fst", 1), 1)))', "", "readings: n asks .+ mean 'fast'"),
+        (f"{READINGS}, op.readings(fast=op.ema(5)), {GOES}, op.signals()", "", "is a reading fast before it"),
+        ('op.when(op.above("fast", 1), go="LONG"), op.signals()', "", r"'fast', and no op\.readings puts it"),
+        (f'{READINGS}, op.when(op.above("momentum", 0.1), go="LONG"), op.signals()', "", "momentum, which looks back"),
+        (
+            f"{READINGS}, {GOES}, op.signals()",
+            'op.exit_when(op.below("fats", 1))',
+            "an exit of .+ 'fats'.+ mean 'fast'",
+        ),
+        (f'{READINGS}, {GOES}, op.signals(), op.cool_off(5), op.metric("m", f)', 'op.volatility_stop("atr")', "'atr'"),
+        (f'{READINGS}, {GOES[:-1]}, exits=[op.volatility_stop("atr")]), op.signals()', "", "an exit of .+ 'atr'"),
+        (f"{READINGS}, {GOES}, op.once_per('a'), op.once_per('b')", "", r"once_per\('b'\) makes signals .+ leave one"),
+        (f"{READINGS}, {GOES}, op.signals(), op.bursts()", "", r"op\.bursts\(\) makes signals of frames, and what"),
+        (f"{READINGS}, {GOES}, op.bursts(), op.cool_off(5), op.signals()", "", r"op\.signals\(\) makes signals"),
+        (
+            f"{READINGS}, {GOES}, op.cool_off(5), op.once_per('a')",
+            "",
+            r"cool_off drops signals, and gets frames, those",
+        ),
+    ],
+)
+def test_names_and_an_order_that_cannot_work_are_found_as_it_is_loaded(
+    pipe: str, exits: str, said: str, tmp_path: Path
+) -> None:
+    listed = f"exits = [{exits}]\n" if exits else ""
+    body = f"f = float\ndef strategy(ticks): return ticks.pipe({pipe})\n{listed}"
+    (tmp_path / "mine.py").write_text(f"from microbot import op\n{body}")
+    with pytest.raises(UserError, match=said):
+        load(str(tmp_path / "mine.py:strategy"))
+
+
+@pytest.mark.parametrize(
+    "pipe",
+    [
+        f'op.window(), {READINGS.split(", ", 1)[1]}, op.when(op.above("momentum", "fast"), go="LONG"), op.signals()',
+        f'{READINGS}, op.readings(n=op.score((op.above("fast", 1), 1))), op.when(op.above("n", "slow"), go="LONG"), '
+        "op.once_per('a'), op.cool_off(5)",
+        f'{READINGS}, op.when(op.above("fast", 1), go="LONG", exits=[op.volatility_stop("atr")]), '
+        'op.readings(atr=op.atr(14)), op.metric("m", lambda frame: frame["atr"]), op.once_per("a")',
+        f'{READINGS}, rx.map(lambda frame: frame), op.when(op.above("any", 1), go="LONG"), op.once_per("a")',
+    ],
+)
+def test_names_that_are_there_or_may_be_are_taken(pipe: str, tmp_path: Path) -> None:
+    head = "from microbot import op\nfrom reactivex import operators as rx\n"
+    (tmp_path / "mine.py").write_text(f"{head}def strategy(ticks): return ticks.pipe({pipe})\n")
+    assert load(str(tmp_path / "mine.py:strategy")).name == "mine:strategy"
 
 
 def test_a_file_that_is_no_python_is_said(tmp_path: Path) -> None:

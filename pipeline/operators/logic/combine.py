@@ -35,7 +35,7 @@ def not_(rule: Rule | Holds) -> Rule:
         holds = inner.begin()
         return lambda frame: not holds(frame)
 
-    return Rule(f"not {inner.name}", begin, begin() if inner.plain is not None else None)
+    return Rule(f"not {inner.name}", begin, begin() if inner.plain is not None else None, inner.asks)
 
 
 def score(*weighted: tuple[Rule | Holds, float]) -> Indicator:
@@ -62,7 +62,7 @@ def score(*weighted: tuple[Rule | Holds, float]) -> Indicator:
 
         return value
 
-    return Indicator("score()", begin)
+    return Indicator("score()", begin, _asked([rule for rule, _ in pairs]))
 
 
 def _vote(who: str, given: tuple[Rule | Holds, ...], at_least: int, word: str) -> Rule:
@@ -76,4 +76,8 @@ def _vote(who: str, given: tuple[Rule | Holds, ...], at_least: int, word: str) -
         return lambda frame: sum([holds(frame) for holds in begun]) >= at_least
 
     plain = begin() if all(rule.plain is not None for rule in rules) else None
-    return Rule(word.join(rule.name for rule in rules), begin, plain)
+    return Rule(word.join(rule.name for rule in rules), begin, plain, _asked(rules))
+
+
+def _asked(rules: list[Rule]) -> frozenset[str]:
+    return frozenset().union(*(rule.asks for rule in rules))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pipeline.events import EPSILON
 from pipeline.operators.frame import Frame
-from pipeline.operators.logic.rule import Holds, Operand, Rule, operand
+from pipeline.operators.logic.rule import Holds, Operand, Rule, named, operand
 from pipeline.operators.rolling import count
 
 
@@ -22,10 +22,12 @@ def below(left: Operand, right: Operand) -> Rule:
 
 
 def between(value: Operand, low: float, high: float) -> Rule:
-    """Hold where the value is `low` or more, and `high` or less."""
+    """Hold where the value is `low` or more, and `high` or less. Raises ValueError for a `low` above `high`."""
     name, of = operand("between", value)
     _, least = operand("between", low)
     _, most = operand("between", high)
+    if low > high:
+        raise ValueError(f"op.between: low is {low:g}, above high, which is {high:g}: nothing lies there")
 
     def holds(frame: Frame) -> bool:
         return least(frame) - EPSILON <= of(frame) <= most(frame) + EPSILON
@@ -80,7 +82,7 @@ def _crossing(word: str, left: Operand, right: Operand, sign: float) -> Rule:
 
         return holds
 
-    return Rule(f"{first} {word} {second}", begin)
+    return Rule(f"{first} {word} {second}", begin, asks=named(left, right))
 
 
 def _trend(word: str, value: Operand, frames: int, sign: float) -> Rule:
@@ -96,4 +98,4 @@ def _trend(word: str, value: Operand, frames: int, sign: float) -> Rule:
 
         return holds
 
-    return Rule(f"{name} {word}", begin)
+    return Rule(f"{name} {word}", begin, asks=named(value))

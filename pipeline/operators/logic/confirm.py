@@ -37,4 +37,4 @@ def confirm(rule: Rule | Holds, frames: int | None = None, *, seconds: float | N
 
         return confirmed
 
-    return Rule(f"{inner.name} for {span}", begin)
+    return Rule(f"{inner.name} for {span}", begin, asks=inner.asks)

@@ -9,7 +9,7 @@ from reactivex import Observable
 from pipeline.checked import text
 from pipeline.events import Signal
 from pipeline.operators.frame import Frame
-from pipeline.operators.lift import Lifted, Operator, directed
+from pipeline.operators.lift import Lifted, Operator, check_no_signals, directed
 from pipeline.operators.signals.bursts import burst_steps
 
 NOTHING_POINTS = (
@@ -29,8 +29,9 @@ def once_per(what: str) -> Operator[Frame, Signal]:
     named = text("op.once_per: what happens is", what)
 
     def operator(source: Observable[Any]) -> Observable[Signal]:
+        check_no_signals(f"op.once_per({named!r})", source)
         if directed(source) is False:
             raise ValueError(NOTHING_POINTS.format(named))
-        return Lifted(source, burst_steps, name=f"once_per {named}")
+        return Lifted(source, burst_steps, name=f"once_per {named}").keeping(signals=True)
 
     return operator

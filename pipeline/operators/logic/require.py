@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
 
 from pipeline.events import Side
 from pipeline.operators.condition import condition, running_condition
 from pipeline.operators.frame import Frame
+from pipeline.operators.framing import check_asked
 from pipeline.operators.lift import Operator
-from pipeline.operators.logic.rule import Holds, Rule, operand, rule_of
+from pipeline.operators.logic.rule import Holds, Rule, named, operand, rule_of
 
 
 def require(
@@ -27,7 +31,8 @@ def require(
     that point that way alone. A burst in which it never held counts as blocked by `reason` (default: NO_ and the name
     in capitals).
 
-    Raises ValueError for a wrong number of bounds, WrongValue for one that is no finite number, or for another side.
+    Raises ValueError for a wrong number of bounds, WrongValue for one that is no finite number, for another side and,
+    as the pipe is built, for a reading that is not there.
 
     >>> calm = require("rsi", below=70)
     >>> not_too_high = require("rsi", below=70, go="LONG")
@@ -41,7 +46,7 @@ def require(
             )
         name, value = operand("op.require", what)
         name = f"{name} {go}" if go else name
-        return condition(
+        required = condition(
             name,
             value,
             at_least=at_least,
@@ -51,21 +56,33 @@ def require(
             go=go,
             reason=reason or (_reason(name) if go else None),
         )
+        return _of_known(named(what), required)
     if bounds:
         raise ValueError("op.require: a rule has no bound: it holds or does not")
     rule = rule_of("op.require", what)
     name = f"{rule.name} {go}" if go else rule.name
     reason = reason or _reason(name)
     if (plain := rule.plain) is not None:  # asked where an answer is wanted, and no part of other ticks' work
-        return condition(
+        required = condition(
             name, lambda frame: 1.0 if frame.ready and plain(frame) else 0.0, at_least=1.0, go=go, reason=reason
         )
+        return _of_known(rule.asks, required)
 
     def make() -> Callable[[Frame], float]:
         holds = rule.begin()
         return lambda frame: 1.0 if frame.ready and holds(frame) else 0.0
 
-    return running_condition(name, make, at_least=1.0, go=go, reason=reason)
+    return _of_known(rule.asks, running_condition(name, make, at_least=1.0, go=go, reason=reason))
+
+
+def _of_known(asked: frozenset[str], required: Operator[Frame, Frame]) -> Operator[Frame, Frame]:
+    """Return the operator that refuses a pipe whose frames have no such reading."""
+
+    def operator(source: Observable[Any]) -> Observable[Frame]:
+        check_asked("op.require", asked, source)
+        return required(source)
+
+    return operator
 
 
 def _reason(name: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from pipeline.checked import number, text
-from pipeline.operators.frame import Frame
+from pipeline.operators.frame import OF_ITSELF, Frame
 
 Holds = Callable[[Frame], bool]
 Operand = str | float | Callable[[Frame], float]
@@ -24,11 +24,21 @@ class Rule(msgspec.Struct, frozen=True, eq=False):
     name: str
     begin: Callable[[], Holds]
     plain: Holds | None = None  # of ours, without a memory: what `begin` returns, and may be asked of any frame or none
+    asks: frozenset[str] = frozenset()  # for readings, by name; an author's function does not say which
 
     @classmethod
     def of(cls, name: str, holds: Holds, *asked: Operand) -> Rule:
         """Return a rule without a memory; it is plain unless what is asked is an author's function."""
-        return cls(name, lambda: holds, None if any(map(callable, asked)) else holds)
+        return cls(name, lambda: holds, None if any(map(callable, asked)) else holds, named(*asked))
+
+    def __bool__(self, *_: object) -> NoReturn:
+        """Raise TypeError: Python's `and` would take one of two rules, and drop the other."""
+        raise TypeError(
+            f"the rule {self.name!r} is neither true nor false before a frame comes: write op.all_of(a, b) for `and`, "
+            "op.any_of(a, b) for `or`, and op.not_(a) for `not`"
+        )
+
+    __and__ = __or__ = __invert__ = __bool__
 
 
 def rule_of(who: str, given: Rule | Holds) -> Rule:
@@ -47,11 +57,16 @@ def rule_of(who: str, given: Rule | Holds) -> Rule:
     return Rule(name if name != "<lambda>" else "a function", lambda: holds)
 
 
+def named(*operands: Operand) -> frozenset[str]:
+    """Return the names of the readings, and of what only a window shows, that operands are."""
+    return frozenset(each for each in operands if isinstance(each, str)) - {"price", "size"}
+
+
 def operand(who: str, given: Operand) -> tuple[str, Callable[[Frame], float]]:
     """Return how an operand is called, and what gives its value. Raises TypeError, WrongValue."""
     if isinstance(given, str):
         name = text(f"{who}: the name of a reading is", given)
-        if name in ("price", "size", "momentum", "range", "volume_ratio"):
+        if name in OF_ITSELF:
             return name, lambda frame: float(getattr(frame, name))
 
         def reading(frame: Frame) -> float:

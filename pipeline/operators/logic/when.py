@@ -7,13 +7,14 @@ from math import inf
 from typing import Any
 
 import msgspec
+from reactivex import Observable
 
 from pipeline.checked import positive, word
 from pipeline.events import LONGEST_GOOD_FOR, Side
 from pipeline.exits.exit import SignalExits
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames
-from pipeline.operators.framing import Framing, Join
+from pipeline.operators.framing import Framing, Join, check_asked
 from pipeline.operators.lift import Operator, Scheduler, Step
 from pipeline.operators.logic.rule import Holds, Rule, rule_of
 
@@ -56,7 +57,8 @@ def when(
     that points the other way carries none of it.
 
     Cost: that of the rule, and 0.3 us where it holds. Raises WrongValue for another side, for an amount that is not
-    above 0 and for exits that are none, TypeError for no rule.
+    above 0, for exits that are none and, as the pipe is built, for a rule that asks for a reading that is not there,
+    TypeError for no rule.
     """
     sign = word("op.when: go is", go, Side).sign
     carry = _carrying(quantity, limit, good_for, exits)
@@ -84,7 +86,12 @@ def when(
 
         return Step(on_next)
 
-    return lambda source: Framing(source, "op.when", step, directs=True, listed=f"when {inner.name}")
+    def operator(source: Observable[Any]) -> Observable[Frame]:
+        check_asked("op.when", inner.asks, source)
+        asked = SignalExits.of("op.when", exits).asks if exits is not None else frozenset()
+        return Framing(source, "op.when", step, directs=True, listed=f"when {inner.name}", exits_ask=asked)
+
+    return operator
 
 
 def _carrying(quantity: Amount | None, limit: Amount | None, good_for: float | None, exits: Any) -> Carry | None:

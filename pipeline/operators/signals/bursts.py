@@ -10,7 +10,7 @@ from reactivex import Observable
 from pipeline.events import Side, Signal
 from pipeline.operators.condition import EitherWay
 from pipeline.operators.frame import Condition, Frame, needs_frames, signal_of
-from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, directed
+from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, check_no_signals, directed
 from pipeline.operators.momentum.momentum import MOMENTUM
 from pipeline.probe import BurstEnded, Probe
 
@@ -38,7 +38,8 @@ def bursts() -> Operator[Frame, Signal]:
     def operator(source: Observable[Any]) -> Observable[Signal]:
         if directed(source) is False:
             raise ValueError(NO_DIRECTION)
-        return Lifted(source, burst_steps, name="bursts")
+        check_no_signals("op.bursts()", source)
+        return Lifted(source, burst_steps, name="bursts").keeping(signals=True)
 
     return operator
 

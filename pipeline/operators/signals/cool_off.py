@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
 
 from pipeline.checked import number
 from pipeline.events import SECOND, Signal
-from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, given_by
 
 
 def cool_off(seconds: float) -> Operator[Signal, Signal]:
@@ -18,7 +21,7 @@ def cool_off(seconds: float) -> Operator[Signal, Signal]:
     out       --a-------c----
     ```
 
-    Raises ValueError for seconds not above 0.
+    Raises ValueError for seconds not above 0, and, as the pipe is built, where it would get frames.
     """
     if not number("op.cool_off: seconds is", seconds) > 0:
         raise ValueError(f"op.cool_off: seconds must be more than 0, not {seconds}")
@@ -35,4 +38,11 @@ def cool_off(seconds: float) -> Operator[Signal, Signal]:
 
         return Step(on_next)
 
-    return lift(make)
+    def operator(source: Observable[Any]) -> Observable[Signal]:
+        if given := given_by(source):
+            raise ValueError(
+                f"op.cool_off drops signals, and gets {given}: put it behind op.once_per(...) or op.bursts()"
+            )
+        return Lifted(source, make).keeping(signals=bool(getattr(source, "signals", False)))
+
+    return operator

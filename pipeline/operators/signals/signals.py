@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
 
 from pipeline.events import Signal
 from pipeline.operators.frame import Frame, needs_frames, signal_of
-from pipeline.operators.lift import Operator, Scheduler, Step, lift
+from pipeline.operators.lift import Lifted, Operator, Scheduler, Step, check_no_signals
 from pipeline.probe import Probe
 
 
@@ -16,7 +19,12 @@ def signals() -> Operator[Frame, Signal]:
     Without a condition that gives a direction, a tick points wherever the price moved within the window. A `Probe` is
     shown the newest frame and how many were ready.
     """
-    return lift(_signals)
+
+    def operator(source: Observable[Any]) -> Observable[Signal]:
+        check_no_signals("op.signals()", source)
+        return Lifted(source, _signals).keeping(signals=True)
+
+    return operator
 
 
 def _signals(emit: Callable[[Signal], None], scheduler: Scheduler) -> Step:

@@ -26,4 +26,4 @@ def before(indicator: Indicator, items: int = 1) -> Indicator:
 
         return value
 
-    return Indicator(f"{indicator.name} before {items}", begin)
+    return Indicator(f"{indicator.name} before {items}", begin, indicator.asks)

@@ -70,6 +70,7 @@ _FILLED = {"ticks": attrgetter("trades"), "volume": attrgetter("volume"), "dolla
 class _OfTicks(Lifted[Candle]):
     def __init__(self, source: Observable[Trade], make: MakeStep) -> None:
         super().__init__(source, make, "candles, those of op.candles")
+        self.readings = frozenset()
 
 
 class _Running:

@@ -31,7 +31,7 @@ def ticks(*prices: float, every: float = 1.0) -> list[Trade]:
 
 
 def frames(*prices: float) -> list[Frame]:
-    found: list[Frame] = outputs(op.readings(price=PRICE), ticks(*prices))
+    found: list[Frame] = outputs(op.readings(p=PRICE), ticks(*prices))
     return found
 
 
@@ -356,3 +356,29 @@ def test_two_subscriptions_of_a_pipe_are_independent(name: str) -> None:
 @given(prices=st.lists(st.integers(95, 105).map(float), max_size=30), cut=st.integers(0, 30))
 def test_a_prefix_of_the_ticks_gives_a_prefix_of_the_signals(name: str, prices: list[float], cut: int) -> None:
     assert_no_look_ahead(pointed(*PIPES[name]), ticks(*prices), cut, lambda signal: (signal.ts, signal.side))
+
+
+def test_rules_are_not_joined_by_words_of_pythons_own() -> None:
+    rule: Any = op.above("a", "b")
+    other: Any = op.below("price", 5)
+    for joined in (
+        lambda: rule and other,
+        lambda: rule or other,
+        lambda: not rule,
+        lambda: rule & other,
+        lambda: rule | other,
+        lambda: ~rule,
+    ):
+        with pytest.raises(TypeError, match=r"^the rule 'a above b' is neither true nor false .+ op\.all_of\(a, b\)"):
+            joined()
+
+
+def test_nothing_lies_between_bounds_that_are_swapped() -> None:
+    with pytest.raises(ValueError, match=r"^op\.between: low is 3, above high, which is 1: nothing lies there$"):
+        op.between("a", 3, 1)
+
+
+@pytest.mark.parametrize("name", ["price", "size", "momentum", "range", "volume_ratio"])
+def test_a_reading_has_no_name_that_rules_read_off_the_frame_itself(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^op\.readings: rules read {name} off the frame itself: give the reading"):
+        op.readings(**{name: op.ema(9)})

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from microbot import sweep
 from pipeline.events import Trade
 from research.cli import main
 from research.engine.port import Chosen
@@ -191,3 +192,19 @@ def test_fields_of_a_heat_map_are_told_apart_however_close_their_values_are(coun
     labels = heat._labels(values)
     assert len(set(labels.values())) == min(count, len(values[:: -(-count // heat.MOST_VALUES)]))
     assert heat._labels([0.001, 0.002]) == {0.001: "0.001", 0.002: "0.002"}
+
+
+def test_a_strategy_that_failed_with_some_of_the_settings_is_said_and_gives_exit_code_3(run: Run) -> None:
+    Path("mine.py").write_text(
+        "from microbot import op, param\n"
+        "def strategy(ticks):\n"
+        "    least = param('least', 1, 0, 2)\n"
+        "    rule = lambda frame: 1 / least > 2\n"
+        "    return ticks.pipe(op.readings(fast=op.ema(3)), op.when(rule, go='LONG'), op.once_per('rise'))\n"
+    )
+    swept = run("sweep", "day.jsonl", "--strategy", "mine.py", "--param", "strategy.least=0,1,2", "--on", "serial")
+    assert (swept.code, json.loads(swept.out)["tried"]) == (3, 3)
+    assert "a strategy FAILED with 1 of 3 settings, and decided less there: `microbot replay` with" in swept.err
+    with pytest.warns(UserWarning, match=r"^a strategy FAILED with 1 of 3 settings"):
+        found = sweep("day.jsonl", {"strategy.least": [0, 1, 2]}, strategy="mine.py", on="serial", out="kept")
+    assert found.summary["tried"] == 3
