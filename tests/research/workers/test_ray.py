@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = range(6)
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # 80 s on a quiet machine, more than 600 at a load of seven on each core
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed here"),
 ]
 
