@@ -107,8 +107,8 @@ class HandAudit:
         return self._of(said.positions.get(symbol, ZERO), self._venue.positions().get(symbol, ZERO))
 
     def check_order(self, order: SubmitOrder, said: Ledger) -> None:
-        """Nothing that closes is sent for more than the account is known to have."""
-        most = self.closable(order.symbol, said)
+        """Nothing that closes is sent for more than the account is known to have, since a hand was in its symbol."""
+        most = self.closable(order.symbol, said) if order.symbol in self._venue.hand.last else None
         if most is not None and order.quantity > most:
             raise Broken(
                 "by hand", f"the {order.role} {order.id} is for {order.quantity} shares, and the account has {most}"
