@@ -31,10 +31,21 @@ from actors.messages import (
     SymbolCommand,
     TradingState,
 )
-from actors.orders import Execution, OrderCommand, OrderRejected, OrderReport, OrderRole, OrderSide, SubmitOrder
+from actors.orders import (
+    AccountReport,
+    Execution,
+    OrderCommand,
+    OrderRejected,
+    OrderReport,
+    OrderRole,
+    OrderSide,
+    SubmitOrder,
+)
 from pipeline.events import SECOND, Clock, ExternalSignal, Quote, Side, Signal, Trade
 from simulation.broken import Broken
 from simulation.feed import Feed
+from simulation.guard import GuardAudit
+from simulation.hand_audit import HandAudit
 from simulation.ledger import Ledger
 from simulation.limit_rules import LimitRules
 from simulation.memory import CrashSnapshot, Memory
@@ -42,12 +53,6 @@ from simulation.outside import Words
 from simulation.place import Place
 from simulation.stop_audit import StopAudit
 from simulation.venue import Venue
-
-UNGUARDED_S = 1.0
-"""Seconds that a position may be without a stop at the venue, or an order to close it."""
-
-EXCUSED_S = 30.0
-"""The same while the account was not seen since the start, or after the venue refused an order of the symbol."""
 
 _ROUNDING = Decimal("0.001")
 """Money a share by which a fill may be off its price: what a venue tells is the rounded average of all of them."""
@@ -88,9 +93,7 @@ class Audit:
         self._stops = StopAudit(place.venue.reached)
         self._words = Words()
         self._heard: set[str] = set()  # symbols of which an admitted tick came
-        self._bare_since: dict[str, int] = {}
-        self._refused_at: dict[str, int] = {}  # by symbol: when an order was refused last
-        self._account_seen = False
+        self._guard, self._hand = GuardAudit(), HandAudit(core, place.venue)
         self._late_since: dict[str, int] = {}  # positions beyond their deadline that are not being left yet
         self._overdue: set[str] = set()  # positions whose deadline passed while no bot ran
         self._left: set[str] = set()  # orders that left the gate
@@ -117,9 +120,10 @@ class Audit:
         elif isinstance(fact, OrderFilled):
             self._check_fill(fact)
         elif isinstance(fact, OrderRejected):
-            self._refused_at[fact.symbol] = fact.ts
+            self._guard.note_rejected(fact)
         elif isinstance(fact, AccountOpened):
-            self._account_seen = True
+            self._guard.account_seen = True
+            self._hand.note_opened(self._ledgers.said)
         elif isinstance(fact, StateChanged) and self._core.risk.snapshot().halt_cause is HaltCause.DRAWDOWN:
             self._by_hand = TradingState.HALTED
         elif isinstance(fact, PositionClosed):
@@ -147,6 +151,7 @@ class Audit:
         self.of_session.add(order.id)
         if order.role != OrderRole.ENTRY:
             self._stops.check_order(order)
+            self._hand.check_order(order, self._ledgers.said)
             if symbol not in core.positions.open:
                 raise Broken("one order, one cause", f"the {order.role} {order.id} has no position")
             if symbol in self._overdue and order.role == OrderRole.EXIT and order.reason not in _OVERDUE:
@@ -187,6 +192,7 @@ class Audit:
         ):
             raise Broken("executions", f"{order}: filled at {fact.execution.price}, worse than its limit {limit}")
         self._ledgers.say(self._earlier + fact.input, fact.execution, self._core.risk.date)
+        self._hand.note_execution(fact.execution)
         filled = self._ledgers.said.filled[order]
         self._check_parts(fact.execution.symbol)
         if known is not None and known.role is OrderRole.ENTRY:
@@ -232,6 +238,7 @@ class Audit:
         self._left.add(effect.id)
         if effect.role == OrderRole.GATE:
             self.of_gate.add(effect.id)
+            self._hand.check_gate_order(effect, self._feed.now())
         if effect.role == OrderRole.ENTRY and halted:
             raise Broken("states", f"the entry {effect.id} left the gate although it had halted ({halted})")
         if effect.role == OrderRole.ENTRY and pulled:
@@ -259,6 +266,8 @@ class Audit:
                     self._stops.note_report(event)
                     if event.revises:
                         self._undone.append(event)
+                elif isinstance(event, AccountReport) and len(inputs) == 1:
+                    self._hand.note_reading(event, self._ledgers.said)
 
     def step(self) -> None:
         """Look at the core between two inputs, or after a few that came at once."""
@@ -274,12 +283,12 @@ class Audit:
             if self._parts:
                 check_closing(symbol, position.quantity, core.orders, self._venue)
             if not self._simulated:
-                self._check_guard(symbol)
+                self._guard.check(symbol, core, *self._hand.touched(symbol, self._ledgers.said))
                 self._stops.check_resting(symbol, core)
         if self._undone:
             check_undone(self._undone, core.orders)
             self._undone.clear()
-        if self._bare_since or self._late_since or self._overdue:
+        if self._late_since or self._overdue:
             self._forget()
         if self._news or len(core.executor.exits.intents) != self._wishes:
             self._look()
@@ -297,7 +306,7 @@ class Audit:
                 raise Broken("deadlines", f"the entry {order.id} is good no more, and works")
         memory = self._memory()
         differs = core.risk.snapshot().halt_cause is HaltCause.MISMATCH  # a daily loss limit may stand before it
-        if differs and self._venue.busts:
+        if differs and (self._venue.busts or self._venue.hand.last):
             self._by_hand = TradingState.HALTED  # not each execution that was undone can be known
         elif differs:
             raise Broken("both sides", f"the bot found a mismatch where there is none: {core.risk.state_reason}")
@@ -317,21 +326,11 @@ class Audit:
         elif core.now > self._late_since.setdefault(symbol, core.now):
             raise Broken("deadlines", f"{symbol}: its time was over at {since + self._time_stop}, now is {core.now}")
 
-    def _check_guard(self, symbol: str) -> None:
-        core = self._core
-        if core.orders.of(symbol) or symbol in core.executor.exits.intents:
-            self._bare_since.pop(symbol, None)
-            return
-        excused = not self._account_seen or core.now < self._refused_at.get(symbol, 0) + EXCUSED_S * SECOND
-        most_s = EXCUSED_S if excused else UNGUARDED_S
-        if core.now - self._bare_since.setdefault(symbol, core.now) > most_s * SECOND:
-            raise Broken("guarded", f"{symbol}: no order has guarded the position for {most_s:g} s")
-
     def _forget(self) -> None:
         positions = self._core.positions.open
-        for since in (self._bare_since, self._late_since):
-            for symbol in since.keys() - positions.keys():
-                del since[symbol]
+        self._guard.forget(positions)
+        for symbol in self._late_since.keys() - positions.keys():
+            del self._late_since[symbol]
         self._overdue &= positions.keys()
 
     def _note_command(self, command: Command) -> None:
@@ -369,7 +368,7 @@ class Audit:
         self._heard.clear()
         self._stops = StopAudit(self._venue.reached)
         self._words = Words()
-        self._account_seen = False
+        self._guard.account_seen, self._hand = False, HandAudit(core, self._venue)
 
     def rolled_over(self) -> None:
         """After the new session took up the book and what holds: it knows what the old one knew."""
@@ -435,13 +434,18 @@ def compare_earned(said: Ledger, core: Core) -> None:
 
 def compare_account(said: Ledger, core: Core, venue: Venue, *, with_cash: bool) -> None:
     """Compare shares, cash and equity of the book with the account's; raise Broken where they differ."""
-    positions, cash = venue.positions(), venue.cash()
-    if said.positions != positions:
-        raise Broken("both sides", f"the book holds {said.positions}, the account {positions}")
+    hand, positions, cash = venue.hand.done, venue.positions(), venue.cash()
+    ours = {s: held for s, of in positions.items() if (held := of - venue.hand.shares(s))}
+    ours |= {s: -of for s, of in hand.positions.items() if s not in positions}
+    if said.positions != ours:
+        by_hand = f", of which {hand.positions} by hand" if hand.positions else ""
+        raise Broken("both sides", f"the book holds {said.positions}, the account {positions}{by_hand}")
     if not with_cash:
         return
-    if abs(100_000 + said.cash - cash) > Decimal("0.005"):
+    if abs(100_000 + said.cash + hand.cash - cash) > Decimal("0.005"):
         raise Broken("both sides", f"by the book there are {100_000 + said.cash} in cash, the account holds {cash}")
+    if venue.hand.last:
+        return  # what a hand has earned is in the account's equity from the next start on
     # Fees are in the equity as they are estimated, and in the account rounded up to the cent, each of three a day.
     equity, fees = core.positions.equity, venue.charged() + venue.accrued()
     cash -= fees

@@ -75,6 +75,7 @@ class Faults(msgspec.Struct, frozen=True):
     stuck_s: float = 0.0  # the bot's loop is stuck for some seconds, and its threads go on
     bust_s: float = 0.0  # the venue undoes an execution, or a part of it
     tells_busts: bool = True  # the trading stream tells of that
+    hand_s: float = 0.0  # the owner closes a position of the bot, or trades in its symbol, at the venue's own site
     command_s: float = 0.0  # the user gives a command
     resume_s: float = 0.0  # the user resumes: a bot that is halted for long finds little to do wrong
     symbol_s: float = 0.0  # the user locks, unlocks or flattens one symbol
@@ -219,6 +220,8 @@ class Scenario(msgspec.Struct, frozen=True):
             settings = msgspec.structs.replace(settings, strategy=strategy)
         faults = msgspec.structs.replace(faults, slow_answer=0.3 if random.random() < 0.15 else 0.0)
         faults = msgspec.structs.replace(faults, said_s=random.uniform(1, 8) if random.random() < 0.3 else 0.0)
+        if random.random() < 0.12 and not simulated and not faults.bust_s:
+            faults = msgspec.structs.replace(faults, hand_s=random.uniform(40, 160))
         return cls(faults, settings, simulated, start, rollover_wait_s, carrying, parts=parts)
 
     @property

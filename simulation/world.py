@@ -18,6 +18,8 @@ from simulation.broken import Broken
 from simulation.chance import Chance
 from simulation.disk import Disk
 from simulation.faults import Scenario
+from simulation.hand import Hand
+from simulation.hand_audit import check_said, is_closed, is_said
 from simulation.ledger import Ledgers
 from simulation.outside import Outside
 from simulation.place import Place
@@ -29,6 +31,7 @@ SYMBOLS = ("AAPL", "MSFT")
 STICK_WITHIN_S = 20.0
 """Within so many seconds, a loop gets stuck as soon as something is held or ordered: else that would be rare."""
 SETTLE_S = 180.0  # without faults, until everything has to be flat
+HALT_WITHIN_S = 10.0
 BETWEEN_BUSTS_S = 60.0
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 STEPS_S = (-5400, -600, -90, 30, 600, 5400)
@@ -68,6 +71,7 @@ class World:
         self._place = Place(
             self.scheduler, self._machine, self._disk, self.venue, self.chance, scenario, ledgers, outside
         )
+        self._hand = Hand(self.scheduler, self.venue, lambda: self.bot.dead, lambda: self._calm)
         self._most = scenario.most
         self._calm = False  # the faults are over
         self._next_bust = 0  # venue time, ns
@@ -129,6 +133,7 @@ class World:
             ("gap", faults.gap_s, "a price gaps", self._gap),
             ("crowd", faults.crowd_s, "another program uses up the account's requests", self._crowd),
             ("symbol", faults.symbol_s, "somebody gives a command for one symbol", self._symbol_command),
+            ("hand", faults.hand_s, "a person has a hand in the account", self._reach_in),
             ("said", faults.said_s, "a program outside says something", self._say),
         ):
             if every_s:
@@ -315,6 +320,9 @@ class World:
         self._next_bust = self.scheduler.now + round(BETWEEN_BUSTS_S * SECOND)
         self.chance.detail(self.venue.bust(random, self.scheduler.now))
 
+    def _reach_in(self, random: Random) -> None:
+        self.chance.detail(self._hand.reach(random))
+
     def _resume(self, random: Random) -> None:
         self.bot.command("resume")
 
@@ -340,17 +348,31 @@ class World:
         if self.bot.audit.differs():
             return 0  # an execution was undone, and nothing said whose shares these are: a person has to look
         self.bot.audit.settled()
-        if core.positions.open or self.venue.positions():
+        if not is_closed(core, self.venue):
             raise Broken("settled", f"still open after {SETTLE_S:g} s: {core.positions.open or self.venue.positions()}")
+        check_said(core, self.venue)
         if core.orders.working:
             raise Broken("settled", f"orders still work: {sorted(core.orders.working)}")
         if core.risk.state not in (TradingState.PAUSED, TradingState.HALTED):
             raise Broken("states", f"after `flatten` the bot is {core.risk.state}")
+        if self.venue.hand.done.positions:
+            self._halt_at_last()
         return self._join()
 
     def _flat(self) -> bool:
         core = self.bot.core
-        return not core.positions.open and not core.orders.working and not self.venue.positions()
+        return is_closed(core, self.venue) and not core.orders.working and is_said(core, self.venue)
+
+    def _halt_at_last(self) -> None:
+        """Stop a bot whose books a hand has left behind by its kill switch, while its loop is stuck."""
+        bot = self.bot
+        bot.stick(HALT_WITHIN_S)
+        bot.press(HALT)
+        self.scheduler.run_to(self.scheduler.now + round(3 * HALT_WITHIN_S * SECOND))
+        state, working = bot.core.risk.state, sorted(bot.core.orders.working)
+        if state is not TradingState.HALTED or working:
+            raise Broken("states", f"after `halt` the bot is {state}, and these orders work: {working}")
+        bot.audit.settled()
 
     def _join(self) -> int:
         """Each order at the venue was sent by exactly one life of the bot, and both agree on its end."""
@@ -359,7 +381,8 @@ class World:
             return len(submitted)
         if len(submitted) != len(set(submitted)):
             raise Broken("one order, one cause", "two lives sent an order of the same id")
-        reports = self.venue.orders(self.scheduler.now)
+        reports, by_hand = self.venue.orders(self.scheduler.now), self.venue.hand.orders
+        reports = {order: report for order, report in reports.items() if order not in by_hand}
         of_gate = {order for bot in self.bots for order in bot.audit.of_gate}
         if strange := reports.keys() - set(submitted) - of_gate:
             raise Broken("one order, one cause", f"orders that the bot did not send: {sorted(strange)}")
