@@ -23,9 +23,6 @@ from simulation.venue import Venue
 UNREAD_S = 30.0
 """Seconds that a bot which lives may leave the account unread."""
 
-CROWDED_S = 61.0
-"""So many more where another program may have used up the account's requests: until the venue's minute is over."""
-
 GARBLED = b"<html>"
 
 
@@ -93,10 +90,9 @@ class BrokerDriver:
         self._cut = True
 
     def check(self) -> None:
-        """Raise Broken if the account was left unread for long."""
-        most_s = UNREAD_S + (CROWDED_S if self._faults.crowd_s else 0.0)
-        if self._scheduler.ran_s - self._asked_at_s > most_s:
-            raise Broken("account", f"the account was not asked for in {most_s:g} s")
+        """Raise Broken if the account was left unread for long, while it could have been read."""
+        if self._scheduler.ran_s - max(self._asked_at_s, self._venue.crowded_until_s) > UNREAD_S:
+            raise Broken("account", f"the account was not asked for in {UNREAD_S:g} s")
 
     # ------------------------------------------------------------------------------------------- the protocol
 

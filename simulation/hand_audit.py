@@ -117,11 +117,12 @@ class HandAudit:
     def touched(self, symbol: str, said: Ledger) -> tuple[int, bool]:
         """Return when a hand last did something in a symbol, ns (0: never), and whether that left nothing to guard.
 
+        What the venue undid may leave nothing, too: the book opens a position, and the account comes to none by it.
         An order that is there rests for no more than the account has.
         """
         last = self._venue.hand.last.get(symbol)
         if last is None:
-            return 0, False
+            return 0, bool(self._venue.busts) and not self.in_account(symbol, said)
         most = self.closable(symbol, said)
         if most is not None and self._core.now > self._lacks[symbol].agreed_at + RESTS_S * SECOND:
             orders = [o for o in self._core.orders.of(symbol) if o.role is not OrderRole.ENTRY and not o.unwanted]

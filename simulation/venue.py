@@ -52,6 +52,7 @@ class Venue:
     ) -> None:
         self.symbols = symbols
         self.refuses_until = 0  # venue time, ns: connection attempts before it are refused
+        self.crowded_until_s = 0.0  # of the time that ran: another program may have used up the account's requests
         self.busts = 0  # executions that were undone, all of them or in part
         self.reached: set[str] = set()  # orders of ours that were refused, for their stop was reached already
         self._gaps = Gaps()

@@ -33,6 +33,8 @@ STICK_WITHIN_S = 20.0
 SETTLE_S = 180.0  # without faults, until everything has to be flat
 HALT_WITHIN_S = 10.0
 BETWEEN_BUSTS_S = 60.0
+CROWDED_S = 61.0
+"""So long after another program used up the account's requests it may stay so: until the venue's minute is over."""
 COMMANDS = ("pause", "resume", "reduce", "flatten", "halt")
 STEPS_S = (-5400, -600, -90, 30, 600, 5400)
 """By how much the wall clock is set. Never by as much as an absurd tick is off: the two would agree on a wrong time."""
@@ -293,6 +295,7 @@ class World:
         return None
 
     def _crowd(self, random: Random) -> None:
+        self.venue.crowded_until_s = self.scheduler.ran_s + CROWDED_S
         for _ in range(random.randint(100, 250)):
             self.venue.call("GET", "/v2/clock", b"", self.scheduler.now)
 
