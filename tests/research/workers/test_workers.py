@@ -216,10 +216,11 @@ def test_an_address_that_is_none_or_where_nobody_listens_is_said() -> None:
     for wrong in ("host:", "host:0", "host:70000", "http://host:1", "ray://host"):
         with pytest.raises(UserError, match="is no address of a Ray cluster: HOST:PORT, or ray://HOST:PORT"):
             workers_of(wrong)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(UserError, match=f"no Ray cluster answers at ray://127.0.0.1:{port}: Connection refused"):
-        workers_of(f"ray://127.0.0.1:{port}")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        where = f"ray://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"no Ray cluster answers at {where}: Connection refused"):
+            workers_of(where)
 
 
 def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,10 @@ def test_the_paper_test_prints_what_it_finds_and_a_signal_ends_it_with_nothing_o
 
 @pytest.mark.usefixtures("keys")
 def test_a_venue_that_is_not_there_fails_and_the_clock_does_not(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        dead = server.getsockname()[1]
-    found = doctor(tmp_path, "--venue", "alpaca", "--url", f"http://127.0.0.1:{dead}", "--wait", 1, code=1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        found = doctor(tmp_path, "--venue", "alpaca", "--url", dead, "--wait", 1, code=1)
     assert "cannot be reached" in found["keys at the venue"]["found"]
     assert "cannot be reached" in found["feed"]["found"]
     assert found["venue's time"]["verdict"] == "warning"
