@@ -45,6 +45,9 @@ TRUSTING = AdmissionSettings()
 
 F = TypeVar("F")
 
+ServeOne = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What a raw server does with one connection."""
+
 Script = Callable[[ServerConnection], Awaitable[None]]
 """What the venue does with one connection; when it returns, the connection is closed."""
 
@@ -115,6 +118,38 @@ async def a_venue(*scripts: Script, statuses: tuple[int, ...] = (), asks: bool =
     async with serve(venue.serve, "127.0.0.1", 0, **options) as server:
         venue.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield venue
+
+
+class _Noted(asyncio.StreamReaderProtocol):
+    """A connection to a server of streams; its transport is noted as soon as there is one."""
+
+    def __init__(self, serve_one: ServeOne, noted: list[asyncio.WriteTransport]) -> None:
+        super().__init__(asyncio.StreamReader(), serve_one)
+        self._noted = noted
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._noted.append(transport)
+        super().connection_made(transport)
+
+
+@contextlib.asynccontextmanager
+async def a_raw_server(serve_one: ServeOne) -> AsyncIterator[int]:
+    """Serve connections as `asyncio.start_server` does; yield the port.
+
+    At the end all of them are closed: one that its loop leaves open is told of in whatever test runs by then.
+    """
+    noted: list[asyncio.WriteTransport] = []
+    server = await asyncio.get_running_loop().create_server(lambda: _Noted(serve_one, noted), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for _ in range(3):  # those that were accepted just now
+            await asyncio.sleep(0)
+        for transport in noted:
+            transport.abort()
+        await asyncio.sleep(0)
 
 
 async def stay(connection: ServerConnection) -> None:

@@ -45,6 +45,7 @@ from tests.support.alpaca import (
     refuses,
     says,
 )
+from tests.support.live import a_raw_server
 from tests.support.market import START
 
 POST = "POST /v2/orders"
@@ -459,7 +460,6 @@ async def test_a_connection_that_is_cut_again_and_again_waits_longer_each_time()
 async def a_mute_venue(*frames: bytes) -> AsyncIterator[tuple[str, list[int]]]:
     """Open a venue that shakes hands, says some frames, and from then on neither speaks nor answers a ping."""
     connections: list[int] = []
-    closing = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -472,16 +472,11 @@ async def a_mute_venue(*frames: bytes) -> AsyncIterator[tuple[str, list[int]]]:
                 lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
                 writer.write("\r\n".join([*lines, f"Sec-WebSocket-Accept: {accept}", "", ""]).encode())
                 writer.writelines(Frame(Opcode.TEXT, frame).serialize(mask=False) for frame in frames)
-                await closing.wait()
+                await asyncio.Event().wait()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections
-    finally:
-        closing.set()
-        server.close()
-        await server.wait_closed()
+    async with a_raw_server(serve) as port:
+        yield f"ws://127.0.0.1:{port}", connections
 
 
 @pytest.mark.parametrize("greets", [True, False])

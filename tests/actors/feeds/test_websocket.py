@@ -31,6 +31,7 @@ from pipeline.venues.simple import SimpleDialect
 from tests.support.live import (
     HASTY,
     Heard as Listened,
+    a_raw_server,
     a_venue,
     drop,
     events_logged,
@@ -69,9 +70,8 @@ async def blurting(*messages: bytes) -> AsyncIterator[str]:
         writer.write(switching(head) + b"".join(map(text_frame, messages)) + b"\x88\x02\x03\xe8")
         writer.close()
 
-    server = await asyncio.start_server(blurt, "127.0.0.1", 0)
-    async with server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with a_raw_server(blurt) as port:
+        yield f"ws://127.0.0.1:{port}"
 
 
 def refused(heard: Listened) -> list[str]:
@@ -581,15 +581,16 @@ def test_a_redirect_is_followed_nowhere(status: int) -> None:
             writer.write(head.encode())
             writer.close()
 
-        async with a_venue(says(print_of(1))) as other:
-            server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
-            url = f"ws://me:s3cret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with server, listening_to(url, dialect=Shy) as listener:
-                await listener.heard.until(lambda: bool(listener.heard.errors or listener.heard.ids))
-                assert other.asked == 0
-                assert isinstance(listener.heard.errors[0], FeedFailed)
-                assert "redirect" in str(listener.heard.errors[0])
-                assert "s3cret" not in repr(listener.heard.inputs)
+        async with (
+            a_venue(says(print_of(1))) as other,
+            a_raw_server(elsewhere) as port,
+            listening_to(f"ws://me:s3cret@127.0.0.1:{port}", dialect=Shy) as listener,
+        ):
+            await listener.heard.until(lambda: bool(listener.heard.errors or listener.heard.ids))
+            assert other.asked == 0
+            assert isinstance(listener.heard.errors[0], FeedFailed)
+            assert "redirect" in str(listener.heard.errors[0])
+            assert "s3cret" not in repr(listener.heard.inputs)
 
     asyncio.run(scenario())
 
@@ -627,8 +628,7 @@ def test_a_server_that_does_not_speak_http_is_tried_again() -> None:
             writer.write(b"\x00\x01 SSH-2.0 hello\r\n\r\n")
             writer.close()
 
-        server = await asyncio.start_server(talk, "127.0.0.1", 0)
-        async with server, listening_to(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}") as listener:
+        async with a_raw_server(talk) as port, listening_to(f"ws://127.0.0.1:{port}") as listener:
             await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 2)
             assert calls >= 2
             assert not listener.heard.errors
@@ -642,10 +642,11 @@ def test_a_handshake_that_is_not_answered_is_given_up() -> None:
             await reader.read()
             writer.close()
 
-        server = await asyncio.start_server(mute, "127.0.0.1", 0)
         impatient = msgspec.structs.replace(HASTY, open_timeout_s=0.02)
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, listening_to(url, settings=impatient) as listener:
+        async with (
+            a_raw_server(mute) as port,
+            listening_to(f"ws://127.0.0.1:{port}", settings=impatient) as listener,
+        ):
             await listener.heard.until(lambda: listener.heard.states.count(DOWN) >= 2)
             assert not listener.heard.errors
 
